@@ -1,0 +1,1 @@
+"""Frozen types and pure functions that every room shares; no input or output, nothing beyond numpy."""

@@ -1,0 +1,125 @@
+"""SampleBatch: values as they come from a device, in columns (DESIGN §2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.domain.quality import StatusCode
+from shoptwin.domain.tag import ValueKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from shoptwin.domain.quality import StatusCode as Code
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waveform:
+    """One burst of samples: a single value of a tag. `samples` is int16 or float32 [n]; `rate` is in Hz."""
+
+    samples: NDArray[Any]
+    rate: float
+    scale: float = 1.0
+    """Engineering units per count."""
+
+    def physical(self) -> NDArray[np.float32]:
+        """Return the samples in the tag's unit, float32 [n]."""
+        return np.asarray(self.samples, np.float32) * np.float32(self.scale)
+
+    @property
+    def seconds(self) -> float:
+        """How long the burst lasts."""
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBatch:
+    """Samples of one poll or notification; every column has the length n of `tag`. A tag may occur more than once.
+
+    Times are nanoseconds since 1970 UTC; 0 in `source_time` or `server_time` means that the device gave none.
+    Where a value is Bad it must not be looked at; its slot holds NaN, 0 or None.
+    """
+
+    group: str
+    kind: ValueKind
+    tag: NDArray[np.int32]
+    values: NDArray[Any]
+    status: NDArray[np.uint32]
+    source_time: NDArray[np.int64]
+    server_time: NDArray[np.int64]
+    receive_time: int = 0
+
+    def __len__(self) -> int:
+        return len(self.tag)
+
+    @classmethod
+    def of(
+        cls,
+        group: str,
+        kind: ValueKind,
+        tag: ArrayLike,
+        values: ArrayLike | Sequence[object],
+        *,
+        status: ArrayLike = 0,
+        source_time: ArrayLike = 0,
+        server_time: ArrayLike = 0,
+        receive_time: int = 0,
+    ) -> SampleBatch:
+        """Build a batch from array-likes; `status` and the times may be single values for all. Checks the shapes.
+
+        A value that is NaN or Inf becomes Bad (BadOutOfRange) here, so that no one later has to think of it.
+
+        Raises:
+            ValueError: the columns differ in length.
+        """
+        tags = np.atleast_1d(np.asarray(tag, np.int32))
+        n = len(tags)
+        column = _objects(values) if kind.dtype == "O" else np.atleast_1d(np.asarray(values, kind.dtype))
+        codes = _column(status, np.uint32, n)
+        if kind in {ValueKind.F4, ValueKind.F8} and not (finite := np.isfinite(column)).all():
+            good = codes & np.uint32(StatusCode.BAD) == 0
+            codes = np.where(~finite & good, np.uint32(StatusCode.BAD_OUT_OF_RANGE), codes)
+        batch = cls(
+            group, kind, tags, column, codes,
+            _column(source_time, np.int64, n), _column(server_time, np.int64, n), receive_time,
+        )  # fmt: skip
+        if len(column) != n:
+            raise ValueError(f"{group}: {n} tags but {len(column)} values")
+        return batch
+
+    @classmethod
+    def bad(cls, group: str, tag: ArrayLike, status: Code | int, time: int) -> SampleBatch:
+        """Return a batch that says of each of `tag` that there is no value now, and why."""
+        tags = np.atleast_1d(np.asarray(tag, np.int32))
+        return cls.of(
+            group, ValueKind.F8, tags, np.full(len(tags), np.nan),
+            status=int(status), source_time=time, receive_time=time,
+        )  # fmt: skip
+
+    def received(self, now: int) -> SampleBatch:
+        """Return the batch stamped with the time of receipt, which also stands in for a missing source time."""
+        source = np.where(self.source_time == 0, np.int64(now), self.source_time)
+        return replace(self, receive_time=now, source_time=source)
+
+
+def _column(value: ArrayLike, dtype: type[np.generic], n: int) -> NDArray[Any]:
+    """Return `value` as a column of length n; a single value stands for all."""
+    array = np.asarray(value, dtype)
+    if array.ndim == 0:
+        return np.full(n, array, dtype)
+    if len(array) != n:
+        raise ValueError(f"a column of {len(array)} beside {n} tags")
+    return array
+
+
+def _objects(values: ArrayLike | Sequence[object]) -> NDArray[Any]:
+    """Return an object array [n] whose elements are the items themselves, never unpacked into a second dimension."""
+    items = list(values)  # type: ignore[arg-type]
+    column = np.empty(len(items), object)
+    column[:] = items
+    return column

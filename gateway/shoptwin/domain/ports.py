@@ -1,0 +1,83 @@
+"""What the rooms ask of one another: the drivers' side (DESIGN §2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from shoptwin.domain.batch import SampleBatch
+    from shoptwin.domain.device import Group, TagCandidate
+    from shoptwin.domain.tag import ValueKind
+
+
+class Address(Protocol):
+    """A parsed address: hashable, equal by value; `kind` is None where only the device knows the type."""
+
+    @property
+    def kind(self) -> ValueKind | None:
+        """The kind of value that is read there."""
+
+
+class Connection(Protocol):
+    """One device. The runtime owns retry and pacing; a connection only raises. Made anew after each loss."""
+
+    async def connect(self) -> None:
+        """Reach the device.
+
+        Raises:
+            NotConnected, Timeout: try again later. AuthFailed: do not.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of everything; never raises, may be called twice and without `connect`."""
+
+
+@runtime_checkable
+class Polled(Protocol):
+    """A connection that is read when the runtime says so."""
+
+    async def read(self, group: Group) -> Sequence[SampleBatch]:
+        """Read all points of a group once: each point is in exactly one of the batches (one batch a kind of value).
+
+        A point that alone cannot be read is Bad in its batch; the others go on.
+
+        Raises:
+            NotConnected, Timeout: nothing could be read; the runtime closes and connects anew.
+        """
+
+
+@runtime_checkable
+class Subscribed(Protocol):
+    """A connection whose device sends by itself."""
+
+    def batches(self, groups: Sequence[Group]) -> AsyncIterator[SampleBatch]:
+        """Yield batches as they come; ends by raising NotConnected, never silently."""
+
+
+@runtime_checkable
+class Browsable(Protocol):
+    """A connection that can say what is there."""
+
+    async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
+        """List what is below `at`, or at the top."""
+
+
+class Plugin(Protocol):
+    """A driver, found by the entry point group `shoptwin.drivers`. Importing it imports no protocol library."""
+
+    name: str
+    Settings: type[Any]
+    """A msgspec.Struct with `forbid_unknown_fields`; a field `url` where the device has one."""
+    schemes: tuple[str, ...]
+    """URL schemes by which `shoptwin browse URL` finds this driver."""
+
+    def parse_address(self, text: str) -> Address:
+        """Parse a tag's address. Raises BadAddress with the cure in its hint."""
+
+    def open(self, settings: Any) -> Connection:  # noqa: ANN401 - each plugin has its own type of settings
+        """Return a connection that is not connected yet."""
+
+    def loopback(self, settings: Any) -> bool:  # noqa: ANN401
+        """Tell whether the device is on this very box (a scaled clock is accepted for those alone)."""

@@ -1,0 +1,35 @@
+"""All that a driver needs, and the only module of the gateway that a driver imports.
+
+A driver is one folder: a `plugin` object (see `Plugin`) named by an entry point in the group `shoptwin.drivers`, its
+addresses, its connection, a README, a sample and test cases. It never retries, paces or logs on its own: it raises.
+It can read and never write: there is no `write` here.
+"""
+
+from shoptwin.domain.batch import SampleBatch, Waveform
+from shoptwin.domain.device import Group, Point, TagCandidate
+from shoptwin.domain.errors import AuthFailed, BadAddress, ConfigError, DriverError, NotConnected, Timeout
+from shoptwin.domain.ports import Address, Browsable, Connection, Plugin, Polled, Subscribed
+from shoptwin.domain.quality import StatusCode
+from shoptwin.domain.tag import ValueKind
+
+__all__ = [
+    "Address",
+    "AuthFailed",
+    "BadAddress",
+    "Browsable",
+    "ConfigError",
+    "Connection",
+    "DriverError",
+    "Group",
+    "NotConnected",
+    "Plugin",
+    "Point",
+    "Polled",
+    "SampleBatch",
+    "StatusCode",
+    "Subscribed",
+    "TagCandidate",
+    "Timeout",
+    "ValueKind",
+    "Waveform",
+]
