@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shoptwin.domain.machine import MachineState
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from shoptwin.domain.machine import MachineState
 
 
 class Verdict(StrEnum):

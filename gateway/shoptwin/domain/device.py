@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shoptwin.domain.tag import ValueKind
+if TYPE_CHECKING:
+    from shoptwin.domain.tag import ValueKind
 
 
 @dataclass(frozen=True, slots=True)

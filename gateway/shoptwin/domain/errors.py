@@ -33,25 +33,25 @@ class DriverError(ShoptwinError):
     code = "driver"
 
 
-class NotConnected(DriverError):  # noqa: N818 - named as OPC UA's BadNotConnected
+class NotConnected(DriverError):
     """The device cannot be reached or was lost: its tags are Bad, and the runtime tries again."""
 
     code = "not-connected"
 
 
-class Timeout(DriverError):  # noqa: N818 - named as OPC UA's BadTimeout
+class Timeout(DriverError):
     """The device did not answer in time: as NotConnected."""
 
     code = "timeout"
 
 
-class BadAddress(DriverError):  # noqa: N818 - a tag's fault, not the device's
+class BadAddress(DriverError):
     """One tag's address does not exist or cannot be read: that tag is Bad, the rest go on."""
 
     code = "bad-address"
 
 
-class AuthFailed(DriverError):  # noqa: N818 - what happened, in the field's words
+class AuthFailed(DriverError):
     """The device refuses us (user, password, certificate): stop trying, and raise an alarm."""
 
     code = "auth-failed"
