@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,3 +53,23 @@ class TagCandidate:
     unit: str = ""
     sample: str = ""
     """The value now, for people."""
+
+
+class DeviceHealth(StrEnum):
+    """How a device is."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    LOST = "lost"
+    AUTH_FAILED = "auth-failed"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A device went from one health to another at `time` (ns UTC)."""
+
+    device: str
+    health: DeviceHealth
+    time: int
+    reason: str = ""

@@ -1,0 +1,174 @@
+"""One device: connected, polled or listened to, and never silent: what cannot be read is Bad."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from shoptwin.acquire.breaker import Breaker, BreakerState
+from shoptwin.acquire.groups import tags_of
+from shoptwin.acquire.schedule import Schedule
+from shoptwin.acquire.statistics import Statistics
+from shoptwin.domain.batch import SampleBatch
+from shoptwin.domain.device import DeviceChange, DeviceHealth
+from shoptwin.domain.errors import AuthFailed, ConfigError, DriverError, NotConnected, Timeout
+from shoptwin.domain.ports import Polled, Subscribed
+from shoptwin.domain.quality import StatusCode
+from shoptwin.runtime.supervise import supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from shoptwin.acquire.scaling import Scaling
+    from shoptwin.domain.device import Device, Group
+    from shoptwin.domain.ports import Connection, Plugin
+    from shoptwin.runtime.clock import Clock
+    from shoptwin.runtime.supervise import Attempt, Progress
+
+CONNECT_WITHIN = 30.0
+"""Seconds after which a driver that does not come back from `connect` or `read` is taken for hung."""
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class DeviceTask:
+    """Runs one device until cancelled; hands over batches, stamped and in engineering units, and its own health."""
+
+    def __init__(
+        self,
+        device: Device,
+        plugin: Plugin,
+        groups: tuple[Group, ...],
+        scaling: Scaling,
+        clock: Clock,
+        *,
+        take: Callable[[SampleBatch], None],
+        changed: Callable[[DeviceChange], None],
+    ) -> None:
+        self.device = device
+        self.groups = groups
+        self.health = DeviceHealth.CONNECTING
+        self.reason = ""
+        self.breaker = Breaker()
+        self.statistics = Statistics()
+        self._plugin = plugin
+        self._scaling = scaling
+        self._clock = clock
+        self._take = take
+        self._changed = changed
+        self._tags = tags_of(groups)
+
+    async def run(self, progress: Progress) -> None:
+        """Acquire until cancelled. A device that refuses us or whose driver breaks is left alone until a reload."""
+        name = f"device {self.device.name}"
+        try:
+            await supervise(name, self._session, progress=progress, backoff=self.breaker, failed=self._lost)
+        except AuthFailed as error:
+            self._stop(DeviceHealth.AUTH_FAILED, error)
+        except Exception as error:
+            log.exception("driver failed; the device is quarantined until a reload", device=self.device.name)
+            self._stop(DeviceHealth.QUARANTINED, error)
+
+    async def _session(self, attempt: Attempt) -> None:
+        """One connection, from connect to loss."""
+        connection = self._plugin.open(self.device.settings)
+        try:
+            attempt.expect(2 * CONNECT_WITHIN)
+            await _within(CONNECT_WITHIN, connection.connect(), f"{self.device.name} did not let us connect")
+            if isinstance(connection, Subscribed):
+                await self._listen(connection, attempt)
+            elif isinstance(connection, Polled):
+                await self._poll(connection, attempt)
+            else:
+                raise ConfigError(f"the driver {self.device.driver!r} can neither be read nor subscribed to")
+        finally:
+            await _close(connection)
+
+    async def _poll(self, connection: Polled, attempt: Attempt) -> None:
+        real = self._clock.real
+        schedule = Schedule(self.groups, [real(g.period) for g in self.groups], time.monotonic())
+        counted = 0
+        while self.groups:
+            due, group = schedule.next()
+            attempt.expect(max(0.0, due - time.monotonic()) + 2 * CONNECT_WITHIN)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            began = time.monotonic()
+            hung = f"{self.device.name} did not answer within {CONNECT_WITHIN:g} s"
+            batches = await _within(CONNECT_WITHIN, connection.read(group), hung)
+            self.statistics.poll(time.monotonic() - began)
+            self._up(attempt)
+            for batch in batches:
+                self._deliver(batch)
+            schedule.served(time.monotonic())
+            self.statistics.missed += schedule.missed - counted
+            counted = schedule.missed
+        await asyncio.Event().wait()  # a device without tags is connected, and that is all
+
+    async def _listen(self, connection: Subscribed, attempt: Attempt) -> None:
+        attempt.expect(float("inf"))  # the driver watches the data: silence beyond its keep-alive raises
+        async for batch in connection.batches(self.groups):
+            self._up(attempt)
+            self._deliver(batch)
+        raise NotConnected(f"{self.device.name} ended its subscription", "it is subscribed to anew")
+
+    def _deliver(self, batch: SampleBatch) -> None:
+        now = self._clock.now()
+        self.statistics.batch(batch, now)
+        for scaled in self._scaling.apply(batch.received(now)):
+            self._take(scaled)
+
+    def _up(self, attempt: Attempt) -> None:
+        attempt.up()
+        self._turn(DeviceHealth.CONNECTED, "")
+
+    def _lost(self, error: Exception) -> None:
+        """Say of every tag that there is no value, each time that a try fails: a lost PLC is Bad, never silence."""
+        self.statistics.error(error.code if isinstance(error, DriverError) else "error")
+        status = StatusCode.BAD_TIMEOUT if isinstance(error, Timeout) else StatusCode.BAD_NOT_CONNECTED
+        self._bad(status)
+        self._turn(DeviceHealth.LOST, str(error))
+
+    def _stop(self, health: DeviceHealth, error: Exception) -> None:
+        self.statistics.error(health.value)
+        self._bad(StatusCode.BAD_NOT_CONNECTED if health is DeviceHealth.AUTH_FAILED else StatusCode.BAD_DEVICE_FAILURE)
+        self._turn(health, str(error) or type(error).__name__)
+
+    def _bad(self, status: StatusCode) -> None:
+        if len(self._tags):
+            self._take(SampleBatch.bad(self.device.name, self._tags, status, self._clock.now()))
+
+    def _turn(self, health: DeviceHealth, reason: str) -> None:
+        if health is not self.health:
+            self.health, self.reason = health, reason
+            self._changed(DeviceChange(self.device.name, health, self._clock.now(), reason))
+
+    def report(self) -> dict[str, Any]:
+        """Return what `status` shows of this device."""
+        return {
+            "device": self.device.name,
+            "driver": self.device.driver,
+            "health": self.health.value,
+            "reason": self.reason,
+            "breaker": self.breaker.state.value if self.breaker.failures else BreakerState.CLOSED.value,
+            "tags": len(self._tags),
+            "period_s": self.device.period / 1e9,
+            **self.statistics.report(),
+        }
+
+
+async def _within(seconds: float, doing: Awaitable[T], otherwise: str) -> T:
+    try:
+        return await asyncio.wait_for(doing, seconds)
+    except TimeoutError as error:
+        raise Timeout(otherwise, "check that the device is not overloaded") from error
+
+
+async def _close(connection: Connection) -> None:
+    try:
+        await asyncio.wait_for(connection.aclose(), 5)
+    except TimeoutError:
+        log.warning("a connection did not close in time and is left behind")

@@ -1,0 +1,31 @@
+"""Drivers, found by entry points: a third party's driver is one installed package, with no change here."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from shoptwin.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from shoptwin.domain.ports import Plugin
+
+ENTRY_POINTS = "shoptwin.drivers"
+
+
+def plugins() -> dict[str, Plugin]:
+    """Return every installed driver by name; loading one does not import its protocol library.
+
+    Raises:
+        ConfigError: a driver's package is there but cannot be loaded.
+    """
+    found: dict[str, Plugin] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            found[point.name] = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"the driver {point.name!r} cannot be loaded: {error}",
+                f"reinstall the package that brings it ({point.value}), or remove it",
+            ) from error
+    return found

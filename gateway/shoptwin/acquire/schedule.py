@@ -1,0 +1,37 @@
+"""When which group is due: a fixed grid a group, so that a late poll does not shift all later ones."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoptwin.domain.device import Group
+
+
+class Schedule:
+    """The groups of one device by due time, in real seconds of a monotonic clock.
+
+    A poll whose whole period has passed unserved is missed: it is counted and not made up for.
+    """
+
+    def __init__(self, groups: Sequence[Group], periods: Sequence[float], now: float) -> None:
+        self.missed = 0
+        self._period = dict(zip(groups, periods, strict=True))
+        self._due = [(now, i, group) for i, group in enumerate(groups)]
+        heapq.heapify(self._due)
+
+    def next(self) -> tuple[float, Group]:
+        """Return the group that is due next and when."""
+        due, _, group = self._due[0]
+        return due, group
+
+    def served(self, now: float) -> None:
+        """Put the group that was due next on its grid again, at the first instant after `now`."""
+        due, i, group = self._due[0]
+        period = self._period[group]
+        behind = int((now - due) / period)
+        self.missed += behind
+        heapq.heapreplace(self._due, (due + (behind + 1) * period, i, group))

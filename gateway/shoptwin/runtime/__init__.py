@@ -1,0 +1,1 @@
+"""What keeps the daemon running: clocks, supervised tasks, the worker thread, systemd's notify protocol, logs."""
