@@ -162,13 +162,15 @@ class DeviceTask:
 
 async def _within(seconds: float, doing: Awaitable[T], otherwise: str) -> T:
     try:
-        return await asyncio.wait_for(doing, seconds)
+        async with asyncio.timeout(seconds):
+            return await doing
     except TimeoutError as error:
         raise Timeout(otherwise, "check that the device is not overloaded") from error
 
 
 async def _close(connection: Connection) -> None:
     try:
-        await asyncio.wait_for(connection.aclose(), 5)
+        async with asyncio.timeout(5):
+            await connection.aclose()
     except TimeoutError:
         log.warning("a connection did not close in time and is left behind")

@@ -1,0 +1,157 @@
+"""A device's life: connected, lost, back, refused, quarantined."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.acquire.device import DeviceTask
+from shoptwin.acquire.scaling import Scaling
+from shoptwin.domain.batch import SampleBatch
+from shoptwin.domain.device import Device, DeviceChange, DeviceHealth, Group, Point
+from shoptwin.domain.errors import AuthFailed, NotConnected
+from shoptwin.domain.quality import StatusCode
+from shoptwin.domain.tag import Role, Tag, TagTable, ValueKind
+from shoptwin.domain.timing import SECOND
+from shoptwin.runtime.clock import SystemClock
+from shoptwin.runtime.supervise import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    import pytest
+
+
+@dataclass
+class Script:
+    """What the device does: each entry of `reads` is one poll, a value or the error it raises."""
+
+    connects: list[Exception | None] = field(default_factory=list)
+    reads: list[float | Exception] = field(default_factory=list)
+    closed: int = 0
+
+    # A driver of its own: these faults cannot be had from a real server at a chosen moment.
+    name = "script"
+    Settings = dict
+    schemes = ()
+
+    def open(self, _: Any) -> Script:
+        return self
+
+    async def connect(self) -> None:
+        if self.connects and (error := self.connects.pop(0)):
+            raise error
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+    async def read(self, group: Group) -> Sequence[SampleBatch]:
+        await asyncio.sleep(0)
+        if not self.reads:
+            await asyncio.Event().wait()
+        what = self.reads.pop(0)
+        if isinstance(what, Exception):
+            raise what
+        return [SampleBatch.of(group.name, ValueKind.F8, [0], [what])]
+
+
+class Listening(Script):
+    """The same, but the device sends by itself and then falls silent for good."""
+
+    read = None  # type: ignore[assignment]
+
+    async def batches(self, groups: Sequence[Group]) -> AsyncIterator[SampleBatch]:
+        while self.reads:
+            what = self.reads.pop(0)
+            if isinstance(what, Exception):
+                raise what
+            yield SampleBatch.of(groups[0].name, ValueKind.F8, [0], [what])
+
+
+@dataclass
+class Seen:
+    batches: list[SampleBatch] = field(default_factory=list)
+    changes: list[DeviceChange] = field(default_factory=list)
+
+    @property
+    def values(self) -> list[Any]:
+        return [float(b.values[0]) if b.status[0] == 0 else StatusCode(int(b.status[0])).name for b in self.batches]
+
+    @property
+    def health(self) -> list[DeviceHealth]:
+        return [c.health for c in self.changes]
+
+
+async def run(script: Script, until: int) -> tuple[Seen, DeviceTask]:
+    """Run the device until so many batches came, or it ended by itself."""
+    seen = Seen()
+    table = TagTable([Tag("t", "t", "m", Role.OTHER)])
+    group = Group("plc1/1", "plc1", SECOND // 1000, (Point(0, "a"),))
+    task = DeviceTask(
+        Device("plc1", "script", SECOND // 1000), script, (group,), Scaling(table), SystemClock(),  # type: ignore[arg-type]
+        take=seen.batches.append, changed=seen.changes.append,
+    )  # fmt: skip
+    task.breaker.first = task.breaker.most = 0.002
+    running = asyncio.create_task(task.run(Progress()))
+    async with asyncio.timeout(10):
+        while len(seen.batches) < until and not running.done():
+            await asyncio.sleep(0.001)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    return seen, task
+
+
+async def test_a_lost_device_is_bad_and_comes_back_by_itself() -> None:
+    """A loss in the middle gives a Bad value, then a new connection gives Good ones again."""
+    script = Script(reads=[1.0, NotConnected("cable"), 2.0])
+    seen, _ = await run(script, 3)
+    assert seen.values == [1.0, "BAD_NOT_CONNECTED", 2.0]
+    assert seen.health == [DeviceHealth.CONNECTED, DeviceHealth.LOST, DeviceHealth.CONNECTED]
+    assert script.closed == 2
+
+
+async def test_every_batch_carries_the_time_of_receipt() -> None:
+    """A device that gives no times has its values stamped when they came."""
+    before = SystemClock().now()
+    seen, _ = await run(Script(reads=[1.0]), 1)
+    assert seen.batches[0].receive_time >= before
+    assert seen.batches[0].source_time[0] == seen.batches[0].receive_time
+
+
+async def test_a_device_that_refuses_us_is_not_asked_again() -> None:
+    """A refused password is Bad data and one change of health, and no second try."""
+    script = Script(connects=[AuthFailed("wrong password"), None], reads=[1.0])
+    seen, task = await run(script, 5)
+    assert seen.values == ["BAD_NOT_CONNECTED"]
+    assert seen.health == [DeviceHealth.AUTH_FAILED]
+    assert "wrong password" in task.report()["reason"]
+
+
+async def test_a_driver_that_breaks_is_quarantined_with_its_tags_bad(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error that nobody foresaw stays within its device: Bad data and a change of health."""
+    seen, _ = await run(Script(reads=[1.0, ZeroDivisionError("bug")]), 5)
+    assert seen.values == [1.0, "BAD_DEVICE_FAILURE"]
+    assert seen.health[-1] is DeviceHealth.QUARANTINED
+    assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+async def test_a_subscription_that_ends_is_a_loss_never_silence() -> None:
+    """When the driver's stream just ends, the tags turn Bad and the device is connected anew."""
+    seen, _ = await run(Listening(reads=[1.0, 2.0]), 4)
+    assert seen.values[:3] == [1.0, 2.0, "BAD_NOT_CONNECTED"]
+    assert DeviceHealth.LOST in seen.health
+
+
+async def test_failures_are_counted_by_kind_and_the_breaker_shows() -> None:
+    """After three failures in a row the report says that the breaker is open, and how often what failed."""
+    script = Script(connects=[NotConnected("off")] * 4)
+    seen, task = await run(script, 4)
+    report = task.report()
+    assert report["errors"] == {"not-connected": 4}
+    assert report["breaker"] == "open"
+    assert np.all([b.status[0] == StatusCode.BAD_NOT_CONNECTED for b in seen.batches])
