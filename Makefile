@@ -1,0 +1,54 @@
+# make help says what there is. Nothing here needs a tool that pip cannot install.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ARGS   ?=
+
+.PHONY: help install demo test test-all check format bench models lock clean
+
+help:            ## what can be made
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+install: $(READY) ## everything, into .venv
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Shoptwin needs Python 3.11 to 3.13 and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)    ## watch a bearing wear out on a live twin; ARGS="--headless --seconds 120" without a terminal
+	@$(BIN)/python deploy/demo $(ARGS)
+
+test: $(READY)    ## every test but the slow ones
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(READY) ## the slow ones too
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+check: $(READY)   ## lint, types, import rules, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/docs
+
+format: $(READY)  ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)   ## the numbers, as ratios against named baselines: a table, and build/bench.json
+	$(BIN)/python benchmarks $(ARGS)
+
+models: $(READY)  ## build the shipped models anew, to the same bytes
+	$(BIN)/python models/training/build.py $(ARGS)
+
+lock: $(READY)    ## resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
+	  --no-emit-index-url --no-emit-find-links --extra demo --extra dev pyproject.toml --output-file requirements.lock
+
+clean:           ## remove what was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
