@@ -114,6 +114,14 @@ class AlarmState:
     text: str = ""
     confidence: float = 1.0
     evidence: tuple[str, ...] = ()
+    worst: float | None = None
+    """The value that was furthest beyond the limit in this occurrence."""
+    due: int = 0
+    """When the delay that holds the condition back runs out, by the gateway's clock; 0 where none runs."""
+    paused: int = 0
+    """How long that delay has stood still so far, because the data was Bad (ns)."""
+    held_since: int = 0
+    """Since when it cannot be told whether the condition is true (Bad data); 0 where it can."""
 
 
 class EventKind(StrEnum):
