@@ -1,0 +1,6 @@
+"""The configuration: one TOML file, typed; errors name file, line, key and cure (DESIGN §4)."""
+
+from shoptwin.config.loading import load, load_machines
+from shoptwin.config.settings import Config, Gateway, Mqtt, Secret, Serve, StoreSettings
+
+__all__ = ["Config", "Gateway", "Mqtt", "Secret", "Serve", "StoreSettings", "load", "load_machines"]
