@@ -10,7 +10,8 @@ from shoptwin.domain.device import Group, Point, TagCandidate
 from shoptwin.domain.errors import AuthFailed, BadAddress, ConfigError, DriverError, NotConnected, Timeout
 from shoptwin.domain.ports import Address, Browsable, Connection, Plugin, Polled, Subscribed
 from shoptwin.domain.quality import StatusCode
-from shoptwin.domain.tag import ValueKind
+from shoptwin.domain.tag import Role, ValueKind
+from shoptwin.domain.timing import iso, parse_duration, parse_time
 
 __all__ = [
     "Address",
@@ -25,6 +26,7 @@ __all__ = [
     "Plugin",
     "Point",
     "Polled",
+    "Role",
     "SampleBatch",
     "StatusCode",
     "Subscribed",
@@ -32,4 +34,7 @@ __all__ = [
     "Timeout",
     "ValueKind",
     "Waveform",
+    "iso",
+    "parse_duration",
+    "parse_time",
 ]
