@@ -1,6 +1,21 @@
 """The configuration: one TOML file, typed; errors name file, line, key and cure (DESIGN §4)."""
 
 from shoptwin.config.loading import load, load_machines
+from shoptwin.config.overview import Feature, explain, notes
+from shoptwin.config.schema import schema
 from shoptwin.config.settings import Config, Gateway, Mqtt, Secret, Serve, StoreSettings
 
-__all__ = ["Config", "Gateway", "Mqtt", "Secret", "Serve", "StoreSettings", "load", "load_machines"]
+__all__ = [
+    "Config",
+    "Feature",
+    "Gateway",
+    "Mqtt",
+    "Secret",
+    "Serve",
+    "StoreSettings",
+    "explain",
+    "load",
+    "load_machines",
+    "notes",
+    "schema",
+]

@@ -1,0 +1,150 @@
+"""What a configuration switches on, what it does not, and which tag or key would: the heart of `shoptwin check`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shoptwin.domain.tag import Level, Role
+from shoptwin.domain.timing import DAY, format_duration, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shoptwin.config.settings import Config
+    from shoptwin.domain.machine import Machine
+    from shoptwin.domain.tag import Tag
+
+PROCESS = frozenset(Role) - {Role.VIBRATION, Role.WAVEFORM, Role.STATE, Role.COUNT, Role.REJECT, Role.OTHER}
+"""Roles that the process model learns from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that the twin can do for a machine."""
+
+    machine: str
+    name: str
+    on: bool
+    detail: str
+    """Where it is on: by which tags. Where it is off: what would switch it on."""
+
+
+def explain(config: Config) -> tuple[Feature, ...]:
+    """Return, machine by machine, what is on and what would switch the rest on; the gateway itself comes first."""
+    features = [_publishing(config)]
+    for machine in config.machines:
+        features += [_limits(machine), _zones(machine), _vibration(machine), _process(machine), _state(machine)]
+        features += [_switch(machine), _learning(machine)]
+    return tuple(features)
+
+
+def notes(config: Config) -> tuple[str, ...]:
+    """Return what is allowed but probably not meant, in one sentence each."""
+    return (*config.notes, *_notes(config))
+
+
+def _notes(config: Config) -> Iterator[str]:
+    used = {tag.device for tag in config.tags}
+    yield from (f"device {d.name} is read by no tag" for d in config.devices if d.name not in used)
+    for machine in config.machines:
+        if not machine.tags:
+            yield f"machine {machine.name} has no tag: nothing is known of it"
+    for tag in config.tags:
+        if tag.role is Role.VIBRATION and not tag.unit:
+            yield f"{tag.machine}.{tag.name} has no unit: ISO 20816 needs to know that it is in mm/s"
+        if tag.limits and not tag.unit:
+            yield f"{tag.machine}.{tag.name} has limits and no unit: its alarms cannot say in what"
+    if config.mqtt is not None and not config.mqtt.tls and config.mqtt.password is not None:
+        yield "mqtt.url has no TLS: the password crosses the network in the clear (write mqtts://)"
+    if config.serve.metrics and config.serve.metrics.rpartition(":")[0] not in {"127.0.0.1", "localhost", "[::1]"}:
+        yield f"serve.metrics listens on {config.serve.metrics}: whoever reaches it can read them, without a password"
+
+
+def _publishing(config: Config) -> Feature:
+    if config.mqtt is None:
+        return Feature("", "publishing", False, 'add [mqtt] with url = "mqtts://your.broker:8883"')
+    version = "5" if config.mqtt.version == 5 else "3.1.1"  # noqa: PLR2004 - the protocol's level
+    return Feature("", "publishing", True, f"MQTT {version} to {config.mqtt.host}:{config.mqtt.port}")
+
+
+def _limits(machine: Machine) -> Feature:
+    limited = [tag for tag in machine.tags if tag.limits]
+    if not limited:
+        return Feature(machine.name, "limit alarms", False, "give a tag limits, as in: limits = { hi = 80 }")
+    told = (f"{t.name} ({', '.join(v.value for v in Level if t.limits.get(v) is not None)})" for t in limited)
+    return Feature(machine.name, "limit alarms", True, ", ".join(told))
+
+
+def _zones(machine: Machine) -> Feature:
+    name = "ISO 20816 zones"
+    levels = _of(machine, Role.VIBRATION)
+    velocities = [tag for tag in levels if tag.unit == "mm/s"]
+    if machine.iso20816 is None:
+        wanted = 'give the machine its class, as in: iso20816 = "group2-rigid"'
+        return Feature(machine.name, name, False, wanted if velocities else f"{wanted}, and {_velocity(levels)}")
+    if not velocities:
+        return Feature(machine.name, name, False, _velocity(levels))
+    return Feature(machine.name, name, True, f"{machine.iso20816}: {_names(velocities)}")
+
+
+def _velocity(levels: list[Tag]) -> str:
+    if levels:
+        return f"measure {levels[0].name} as velocity: its unit is {levels[0].unit or 'not given'}, not mm/s"
+    return 'add a tag with role = "vibration" and unit = "mm/s"'
+
+
+def _vibration(machine: Machine) -> Feature:
+    tags = [*_of(machine, Role.WAVEFORM), *_of(machine, Role.VIBRATION)]
+    if not tags:
+        return Feature(machine.name, "vibration model", False, 'add a tag with role = "waveform" or "vibration"')
+    return Feature(machine.name, "vibration model", True, f"learns from {_names(tags)}")
+
+
+def _process(machine: Machine) -> Feature:
+    tags = [tag for tag in machine.tags if tag.role in PROCESS]
+    if not tags:
+        return Feature(machine.name, "process model", False, 'add a tag with role = "temperature", "current", "load" …')
+    return Feature(machine.name, "process model", True, f"learns from {_names(tags)}")
+
+
+def _state(machine: Machine) -> Feature:
+    name = "machine state"
+    if states := _of(machine, Role.STATE):
+        if machine.state.values:
+            return Feature(machine.name, name, True, f"told by {states[0].name}")
+        wanted = f'say what the values of {states[0].name} mean: [machine.state] values = {{ "3" = "producing" }}'
+        return Feature(machine.name, name, False, wanted)
+    if powers := _of(machine, Role.POWER):
+        if machine.state.off is not None or machine.state.idle is not None:
+            return Feature(machine.name, name, True, f"from the power {powers[0].name}")
+        return Feature(machine.name, name, False, f"say at which {powers[0].name} it is off: [machine.state] off, idle")
+    if counts := _of(machine, Role.COUNT):
+        return Feature(machine.name, name, True, f"from the count {counts[0].name}")
+    return Feature(machine.name, name, False, 'add a tag with role = "power", "state" or "count"')
+
+
+def _switch(machine: Machine) -> Feature:
+    if machine.maintenance_tag:
+        return Feature(machine.name, "maintenance switch", True, machine.maintenance_tag)
+    wanted = "name the tag of the key switch in maintenance_tag (`shoptwin maintenance` works without it)"
+    return Feature(machine.name, "maintenance switch", False, wanted)
+
+
+def _learning(machine: Machine) -> Feature:
+    if not [tag for tag in machine.tags if tag.role in PROCESS | {Role.VIBRATION, Role.WAVEFORM}]:
+        return Feature(machine.name, "learned alarms", False, "add a tag that a model can learn from")
+    if machine.learning.until is not None:
+        return Feature(machine.name, "learned alarms", True, f"all before {iso(machine.learning.until)} was normal")
+    span = (
+        format_duration(machine.learning.span) if machine.learning.span < DAY else f"{machine.learning.span / DAY:g} d"
+    )
+    return Feature(machine.name, "learned alarms", True, f"after {span} of good data")
+
+
+def _of(machine: Machine, role: Role) -> list[Tag]:
+    return [tag for tag in machine.tags if tag.role is role]
+
+
+def _names(tags: list[Tag]) -> str:
+    return ", ".join(tag.name for tag in tags)

@@ -1,0 +1,115 @@
+"""Prometheus metrics, built at each scrape from `Control.status()`; docs/reference/metrics.md lists them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
+    from starlette.requests import Request
+
+    from shoptwin.serve.control import Control
+
+PREFIX = "shoptwin"
+
+
+class StatusCollector(Collector):
+    """Turns the status of the daemon into metrics; keeps nothing between scrapes."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family; those whose figures the status does not have are left out."""
+        status = self._control.status()
+        info = InfoMetricFamily(f"{PREFIX}_gateway", "Who this gateway is.")
+        info.add_metric([], {key: str(status[key]) for key in ("version", "site", "gateway") if key in status})
+        yield info
+        yield from _devices(status.get("devices", []))
+        yield from _alarms(status.get("alarms"))
+        yield from _outbox(status.get("outbox"))
+        yield _degraded(status.get("degraded", []))
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield nothing: names are known only once the status is asked for."""
+        yield from ()
+
+
+def _devices(devices: list[dict[str, Any]]) -> Iterator[Metric]:
+    labels = ["device", "driver"]
+    up = GaugeMetricFamily(f"{PREFIX}_device_up", "1 while the device answers.", labels=labels)
+    for device in devices:
+        up.add_metric([device["device"], device["driver"]], float(device["health"] == "connected"))
+    yield up
+    for key, name, text in (
+        ("polls", "polls", "Polls of a device since start."),
+        ("missed_polls", "missed_polls", "Polls that were left out because the one before took too long."),
+        ("samples", "samples", "Values taken in."),
+        ("bad_samples", "bad_samples", "Values taken in whose status was Bad."),
+    ):
+        family = CounterMetricFamily(f"{PREFIX}_device_{name}", text, labels=labels)
+        for device in devices:
+            if key in device:
+                family.add_metric([device["device"], device["driver"]], device[key])
+        yield family
+    errors = CounterMetricFamily(f"{PREFIX}_device_errors", "Failures by their code.", labels=[*labels, "code"])
+    for device in devices:
+        for code, count in device.get("errors", {}).items():
+            errors.add_metric([device["device"], device["driver"], code], count)
+    yield errors
+    yield _latency(devices, labels)
+
+
+def _latency(devices: list[dict[str, Any]], labels: list[str]) -> Metric:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_device_latency_seconds", "How long the last polls took.", labels=[*labels, "quantile"]
+    )
+    for device in devices:
+        for key, quantile in (("latency_p50_ms", "0.5"), ("latency_p99_ms", "0.99")):
+            if (milliseconds := device.get(key)) is not None:
+                family.add_metric([device["device"], device["driver"], quantile], milliseconds / 1e3)
+    return family
+
+
+def _alarms(standing: dict[str, int] | None) -> Iterator[Metric]:
+    if standing is None:
+        return
+    family = GaugeMetricFamily(f"{PREFIX}_alarms_standing", "Alarms that stand, by priority.", labels=["priority"])
+    for priority, count in standing.items():
+        family.add_metric([priority], count)
+    yield family
+
+
+def _outbox(outbox: dict[str, Any] | int | None) -> Iterator[Metric]:
+    if outbox is None:
+        return
+    waiting = outbox if isinstance(outbox, int) else outbox.get("pending", 0)
+    yield GaugeMetricFamily(f"{PREFIX}_outbox_messages", "Messages that wait for the broker.", value=waiting)
+    if isinstance(outbox, dict) and "connected" in outbox:
+        yield GaugeMetricFamily(f"{PREFIX}_broker_up", "1 while the broker is connected.", value=outbox["connected"])
+
+
+def _degraded(degraded: list[str]) -> Metric:
+    text = "How many parts do not work as they should (see `shoptwin status`)."
+    return GaugeMetricFamily(f"{PREFIX}_degraded", text, value=len(degraded))
+
+
+def application(control: Control) -> Starlette:
+    """Return the ASGI application that Prometheus scrapes at /metrics."""
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(control))
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(routes=[Route("/metrics", metrics)])

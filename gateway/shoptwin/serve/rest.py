@@ -1,0 +1,203 @@
+"""The REST interface: thin routes over `Control`; msgspec checks what comes in, what is wrong is told in JSON."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shoptwin.domain.errors import ConfigError, ShoptwinError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from shoptwin.serve.control import Control
+
+LARGEST_BODY = 64 * 1024
+"""Bytes: no request is larger than a few names and a reason."""
+YEAR_SECONDS = 366 * 86_400
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+T = TypeVar("T")
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a request says; unknown keys are refused."""
+
+    by: Name
+    """Who asks: it goes on record."""
+
+
+class AlarmBody(Body, frozen=True):
+    """Which alarm."""
+
+    alarm: Name
+
+
+class MachineBody(Body, frozen=True):
+    """Which machine."""
+
+    machine: Name
+
+
+class TagBody(Body, frozen=True):
+    """Which tag."""
+
+    tag: Name
+
+
+class MaintenanceBody(MachineBody, frozen=True):
+    """Which machine, for how long and why; 0 seconds end it."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=0, le=YEAR_SECONDS)]
+    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which tag, from when to when (ns UTC), in steps of how many ns; 0 for the samples themselves."""
+
+    tag: Name
+    start: Annotated[int, msgspec.Meta(ge=0)]
+    stop: Annotated[int, msgspec.Meta(ge=0)]
+    resolution: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class AlarmsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Only the alarms that stand, or all there are."""
+
+    active: bool = True
+
+
+class Routes:
+    """One method a route."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    async def status(self, _: Request) -> object:
+        """GET /v1/status."""
+        return self._control.status()
+
+    async def tags(self, _: Request) -> object:
+        """GET /v1/tags."""
+        return self._control.tags()
+
+    async def alarms(self, request: Request) -> object:
+        """GET /v1/alarms?active=true."""
+        return self._control.alarms(active=_query(request, AlarmsQuery).active)
+
+    async def acknowledge(self, request: Request) -> object:
+        """POST /v1/alarms/acknowledge."""
+        body = await _body(request, AlarmBody)
+        return await self._control.acknowledge(body.alarm, body.by)
+
+    async def test_alarm(self, request: Request) -> object:
+        """POST /v1/alarms/test."""
+        body = await _body(request, MachineBody)
+        return await self._control.test_alarm(body.machine, body.by)
+
+    async def maintenance(self, request: Request) -> object:
+        """POST /v1/maintenance."""
+        body = await _body(request, MaintenanceBody)
+        if body.seconds and not body.reason.strip():
+            raise ShoptwinError("Maintenance needs a reason", "It goes on record: --reason", code="bad-request")
+        return await self._control.maintenance(body.machine, body.seconds, body.reason, body.by)
+
+    async def sensor_replaced(self, request: Request) -> object:
+        """POST /v1/sensor-replaced."""
+        body = await _body(request, TagBody)
+        return await self._control.sensor_replaced(body.tag, body.by)
+
+    async def reload(self, _: Request) -> object:
+        """POST /v1/reload."""
+        return await self._control.reload()
+
+    async def history(self, request: Request) -> object:
+        """GET /v1/history?tag=&start=&stop=&resolution=."""
+        query = _query(request, HistoryQuery)
+        if query.start >= query.stop:
+            raise ShoptwinError("The history ends before it begins", "Give --until after --since", code="bad-request")
+        return await self._control.history(query.tag, query.start, query.stop, query.resolution)
+
+
+def application(control: Control) -> Starlette:
+    """Return the ASGI application. It is reached over a Unix socket, whose mode says who may."""
+    routes = Routes(control)
+    reading = {"status": routes.status, "tags": routes.tags, "alarms": routes.alarms, "history": routes.history}
+    acting = {
+        "alarms/acknowledge": routes.acknowledge,
+        "alarms/test": routes.test_alarm,
+        "maintenance": routes.maintenance,
+        "sensor-replaced": routes.sensor_replaced,
+        "reload": routes.reload,
+    }
+    return Starlette(
+        routes=[
+            *(Route(f"/v1/{path}", _answer(route), methods=["GET"]) for path, route in reading.items()),
+            *(Route(f"/v1/{path}", _answer(route), methods=["POST"]) for path, route in acting.items()),
+        ],
+        exception_handlers={HTTPException: _http_error},
+    )
+
+
+def _answer(route: Callable[[Request], Awaitable[object]]) -> Callable[[Request], Awaitable[Response]]:
+    """Write what a route returns as JSON, and what it raises as an error that says what to do."""
+
+    @functools.wraps(route)
+    async def answer(request: Request) -> Response:
+        try:
+            found = await route(request)
+        except ShoptwinError as error:
+            return _error(_status(error), error.code, error.message, error.hint)
+        return Response(msgspec.json.encode(found), media_type="application/json")
+
+    return answer
+
+
+def _status(error: ShoptwinError) -> int:
+    if error.code == "bad-request":
+        return 400
+    if error.code.startswith("unknown-"):
+        return 404
+    if isinstance(error, ConfigError):
+        return 422
+    return 503 if isinstance(error, StoreError) else 409
+
+
+def _error(status: int, code: str, message: str, hint: str = "") -> Response:
+    body = msgspec.json.encode({"error": code, "message": message, "hint": hint})
+    return Response(body, status, media_type="application/json")
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    """Tell of a path or a method that there is not."""
+    status, what = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
+    codes = {404: "no-such-path", 405: "no-such-method"}
+    return _error(status, codes.get(status, "http"), what, "See docs/reference/rest.md")
+
+
+async def _body(request: Request, kind: type[T]) -> T:
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > LARGEST_BODY:
+            raise ShoptwinError("The request is too large", f"At most {LARGEST_BODY} bytes", code="bad-request")
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ShoptwinError(f"The request is wrong: {error}", code="bad-request") from error
+
+
+def _query(request: Request, kind: type[T]) -> T:
+    try:
+        # A query has texts alone; `strict=False` reads numbers and truth from them.
+        return msgspec.convert(dict(request.query_params), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ShoptwinError(f"The request is wrong: {error}", code="bad-request") from error

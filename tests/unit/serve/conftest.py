@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shoptwin.config import Serve
+from shoptwin.domain.errors import ConfigError, ShoptwinError, StoreFull
+from shoptwin.serve.client import Client
+from shoptwin.serve.server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+
+class Recorder:
+    """A daemon's control side that keeps what it was asked and answers as the real one does."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.slow = asyncio.Event()
+
+    def status(self) -> dict[str, Any]:
+        device = {
+            "device": "plc1", "driver": "modbus", "health": "connected", "reason": "", "polls": 7, "missed_polls": 1,
+            "samples": 70, "bad_samples": 2, "errors": {"timeout": 3}, "latency_p50_ms": 4.0, "latency_p99_ms": None,
+        }  # fmt: skip
+        return {
+            "version": "0.1.0", "site": "plant-1", "gateway": "gw", "devices": [device], "alarms": {"high": 2},
+            "outbox": {"pending": 5, "connected": True}, "degraded": [],
+        }  # fmt: skip
+
+    def alarms(self, *, active: bool) -> list[dict[str, Any]]:
+        return [{"id": "temp.hi", "active": active}]
+
+    def tags(self) -> list[dict[str, Any]]:
+        return [{"id": "m.temp", "value": 2**63, "status": "Good"}]
+
+    async def acknowledge(self, alarm: str, by: str) -> dict[str, Any]:
+        self.asked.append(("acknowledge", alarm, by))
+        if alarm == "temp.hihi":
+            raise ShoptwinError("There is no alarm 'temp.hihi'", "Did you mean m/temp.hi?", code="unknown-alarm")
+        return {"alarm": alarm}
+
+    async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
+        self.asked.append(("maintenance", machine, seconds, reason, by))
+        return {"machine": machine}
+
+    async def sensor_replaced(self, tag: str, by: str) -> dict[str, Any]:
+        self.asked.append(("sensor-replaced", tag, by))
+        raise StoreFull("The disk is full", "Make room")
+
+    async def test_alarm(self, machine: str, by: str) -> dict[str, Any]:
+        self.asked.append(("test", machine, by))
+        await self.slow.wait()
+        return {"machine": machine}
+
+    async def reload(self) -> dict[str, Any]:
+        raise ConfigError("shoptwin.toml:3: machine[0].nam is not a known key", "The old one stays")
+
+    async def history(self, tag: str, start: int, stop: int, resolution: int) -> dict[str, Any]:
+        return {"tag": tag, "time": [start, stop], "values": [1.5, float("nan")], "resolution": resolution}
+
+
+@pytest.fixture
+def control() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def serving(control: Recorder, tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Client]]:
+    """Run the doors in this test's loop; gives a client of them (to be used in a thread)."""
+
+    @asynccontextmanager
+    async def run(metrics: str | None = None) -> AsyncIterator[Client]:
+        path = tmp_path / "run" / "shoptwin.sock"
+        task = asyncio.create_task(serve(control, Serve(path, metrics)))
+        async with asyncio.timeout(5):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+        try:
+            yield Client(path)
+        finally:
+            task.cancel()
+            async with asyncio.timeout(5):
+                await asyncio.wait({task})
+
+    return run
