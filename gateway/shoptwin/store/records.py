@@ -90,7 +90,10 @@ def load_learning(tx: sqlite3.Connection, machine: str | None = None) -> tuple[L
         "WHERE ?1 IS NULL OR machine = ?1 ORDER BY machine, subject",
         (machine,),
     )
-    return tuple(LearningRecord(*row[:6], json.loads(row[6])) for row in rows)
+    return tuple(
+        LearningRecord(name, subject, since, until, state, version, json.loads(detail))
+        for name, subject, since, until, state, version, detail in rows
+    )
 
 
 def next_sequence(tx: sqlite3.Connection, name: str) -> int:
