@@ -5,7 +5,8 @@
 `<tag>.rate` (Hz) and `<tag>.scale` (engineering units per count). Where both files exist they share their times.
 """
 
+from shoptwin.domain.errors import RecordingError
 from shoptwin.recording.recording import Recording, Row
 from shoptwin.recording.waveforms import WaveColumn
 
-__all__ = ["Recording", "Row", "WaveColumn"]
+__all__ = ["Recording", "RecordingError", "Row", "WaveColumn"]

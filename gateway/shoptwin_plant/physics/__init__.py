@@ -1,0 +1,1 @@
+"""The physics of the practice machines: pure functions and small state machines of numpy, in SI units unless told."""

@@ -1,0 +1,197 @@
+"""Vibration of a machine on a rolling bearing: shaft harmonics, defect impulses, resonances and noise.
+
+The defect model follows Randall and Antoni, "Rolling element bearing diagnostics - a tutorial", Mechanical Systems and
+Signal Processing 25 (2011): impulses at the geometry's frequencies whose spacing slips at random, modulated by the load
+zone (Stribeck), ringing down in the modes of the structure.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RATE = 25_600.0
+"""Hz."""
+SAMPLES = 8192
+GRAVITY = 9.80665
+"""m/s2 in one g."""
+SLIP = 0.01
+"""Standard deviation of the spacing between two impulses, as a share of it."""
+_LEAD = 1024
+"""Samples computed before the burst, so that it begins in the middle of things."""
+_MODES = ((480.0, 0.05, 0.25), (3200.0, 0.03, 1.0), (5400.0, 0.04, 0.5))
+"""Modes of the structure: frequency in Hz, damping ratio, share of an impulse of 1 g."""
+_FULL_IMPULSE = 11.0
+"""Height in g of an impulse at full severity, nominal speed and full load."""
+_NOMINAL = 24.7
+"""Speed in Hz that the amplitudes are for; forces of unbalance and impact grow with its square."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A ball bearing, in millimetres and radians. The default is a 6309."""
+
+    balls: int = 8
+    ball: float = 17.462
+    pitch: float = 72.5
+    contact: float = 0.0
+
+    @property
+    def _ratio(self) -> float:
+        return self.ball / self.pitch * math.cos(self.contact)
+
+    @property
+    def bpfo(self) -> float:
+        """Balls that pass a point of the outer race per turn of the shaft."""
+        return self.balls / 2 * (1 - self._ratio)
+
+    @property
+    def bpfi(self) -> float:
+        """Balls that pass a point of the inner race per turn."""
+        return self.balls / 2 * (1 + self._ratio)
+
+    @property
+    def bsf(self) -> float:
+        """Turns of a ball about itself per turn; a defect on it strikes twice in one."""
+        return self.pitch / (2 * self.ball) * (1 - self._ratio**2)
+
+    @property
+    def ftf(self) -> float:
+        """Turns of the cage per turn."""
+        return (1 - self._ratio) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the machine runs and how ill it is; severities go from 0 to 1."""
+
+    speed: float
+    """Hz; 0 where it stands."""
+    load: float
+    """0 to 1."""
+    outer: float = 0.0
+    inner: float = 0.0
+    ball: float = 0.0
+    imbalance: float = 0.0
+    misalignment: float = 0.0
+
+
+def waveform(
+    condition: Condition, rng: np.random.Generator, geometry: Geometry | None = None, samples: int = SAMPLES
+) -> NDArray[np.float32]:
+    """Return one burst of acceleration in g, float32 [samples] at `RATE`."""
+    geometry = geometry or Geometry()
+    n = samples + _LEAD
+    ring, floor = _responses(n)
+    white = np.fft.rfft(rng.standard_normal(n))
+    if condition.speed <= 0:
+        still = np.fft.irfft(white * floor * 0.003, n)[_LEAD:]
+        return still.astype(np.float32)
+    worn = max(condition.outer, condition.inner, condition.ball)
+    hits = _defects(condition, rng, geometry, n)
+    rough = 0.05 * (0.6 + 0.8 * condition.load) * (1 + 2.0 * worn**2)
+    spectrum = white * (floor * 0.12 + ring * rough) + np.fft.rfft(hits) * ring
+    total = np.fft.irfft(spectrum, n)[_LEAD:] + _shaft(condition, rng, samples)
+    return total.astype(np.float32)
+
+
+def _defects(condition: Condition, rng: np.random.Generator, geometry: Geometry, n: int) -> NDArray[np.float64]:
+    """Return the impulses of all defects, in g, float64 [n]."""
+    hits = np.zeros(n)
+    kinds = (
+        (condition.outer, geometry.bpfo, 0.0, False),
+        (condition.inner, geometry.bpfi, 1.0, True),
+        (condition.ball, 2 * geometry.bsf, geometry.ftf, True),
+    )
+    strength = _FULL_IMPULSE * (0.5 + 0.5 * condition.load) * (condition.speed / _NOMINAL) ** 2
+    for severity, order, turns, moves in kinds:
+        if severity <= 0:
+            continue
+        times = impulse_times(order * condition.speed, n / RATE, rng)
+        height = strength * severity**1.3 * rng.lognormal(0.0, 0.15, len(times))
+        if moves:  # through the load zone: with the shaft for the inner race, with the cage for a ball
+            angle = 2 * np.pi * (turns * condition.speed * times + rng.random())
+            height = height * load_zone(angle)
+        place(hits, times * RATE, height)
+    return hits
+
+
+def impulse_times(frequency: float, seconds: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return when a defect strikes, in seconds: `frequency` Hz on average, each spacing off by `SLIP`."""
+    count = int(frequency * seconds * 1.1) + 4
+    spacing = (1 + SLIP * rng.standard_normal(count)) / frequency
+    times = np.cumsum(spacing) - spacing[0] * rng.random()
+    inside: NDArray[np.float64] = times[(times >= 0) & (times < seconds)]
+    return inside
+
+
+def load_zone(angle: NDArray[np.float64], extent: float = 0.4) -> NDArray[np.float64]:
+    """Return the load on a rolling element at `angle` (radians from the load's direction), as a share of the largest.
+
+    Stribeck's distribution; `extent` below 0.5 is a bearing with clearance.
+    """
+    inside = 1 - (1 - np.cos(angle)) / (2 * extent)
+    load: NDArray[np.float64] = np.where(inside > 0, np.abs(inside) ** 1.5, 0.0)
+    return load
+
+
+def place(target: NDArray[np.float64], at: NDArray[np.float64], height: NDArray[np.float64]) -> None:
+    """Add impulses at fractional samples, shared between the two samples beside each."""
+    whole = np.floor(at).astype(np.int64)
+    part = at - whole
+    np.add.at(target, whole, height * (1 - part))
+    inside = whole + 1 < len(target)
+    np.add.at(target, whole[inside] + 1, (height * part)[inside])
+
+
+def _shaft(condition: Condition, rng: np.random.Generator, samples: int) -> NDArray[np.float64]:
+    """Return what turns with the shaft and the field, in g: amplitudes are peak velocities in mm/s."""
+    forced = (condition.speed / _NOMINAL) ** 2
+    lines = (
+        (condition.speed, (1.2 + 9.0 * condition.imbalance + 1.5 * condition.misalignment) * forced),
+        (2 * condition.speed, (0.4 + 6.0 * condition.misalignment) * forced),
+        (3 * condition.speed, (0.2 + 1.5 * condition.misalignment) * forced),
+        (100.0, 0.15 + 0.2 * condition.load),
+    )
+    time = np.arange(samples) / RATE
+    total = np.zeros(samples)
+    turn = 2 * np.pi * rng.random()
+    for order, (frequency, velocity) in enumerate(lines, 1):
+        acceleration = velocity / 1000 * 2 * np.pi * frequency / GRAVITY
+        total += acceleration * np.cos(2 * np.pi * frequency * time + order * turn)
+    return total
+
+
+@lru_cache(maxsize=4)
+def _responses(n: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Return, for a transform of n samples, how the structure rings, and the shape of the sensor's noise."""
+    time = np.arange(n) / RATE
+    ring = np.zeros(n)
+    for frequency, damping, share in _MODES:
+        omega = 2 * np.pi * frequency
+        ring += share * np.exp(-damping * omega * time) * np.sin(omega * math.sqrt(1 - damping**2) * time)
+    frequencies = np.fft.rfftfreq(n, 1 / RATE)
+    return np.fft.rfft(ring), frequencies / np.hypot(frequencies, 300.0)
+
+
+def velocity_rms(samples: NDArray[np.float32], rate: float, low: float = 10.0, high: float = 1000.0) -> float:
+    """Return the vibration severity of ISO 20816-1 in mm/s: rms velocity from `low` to `high` Hz, of samples in g."""
+    n = len(samples)
+    window = np.hanning(n)
+    spectrum = np.fft.rfft((samples - samples.mean()) * window)
+    frequencies = np.fft.rfftfreq(n, 1 / rate)
+    band = (frequencies >= low) & (frequencies <= high)
+    velocity = np.abs(spectrum[band]) * GRAVITY * 1000 / (2 * np.pi * frequencies[band])
+    return float(np.sqrt(2 * np.sum(velocity**2) / (n * np.sum(window**2))))
+
+
+def acceleration_rms(samples: NDArray[np.float32]) -> float:
+    """Return the rms of the samples about their mean, in their unit."""
+    return float(np.std(samples, dtype=np.float64))
