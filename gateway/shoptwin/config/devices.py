@@ -13,6 +13,7 @@ from shoptwin.config.forms import DeviceForm
 from shoptwin.config.machines import SHORTEST_PERIOD
 from shoptwin.config.problems import did_you_mean
 from shoptwin.domain.device import Device
+from shoptwin.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from shoptwin.domain.ports import Plugin
 
 OURS = DeviceForm.__struct_fields__
+FILES = ("_file", "certificate", "_key")
+"""How the keys of a driver end whose texts name files."""
 
 
 class Devices:
@@ -83,11 +86,11 @@ class Devices:
         return msgspec.structs.replace(settings, **self._found_files(settings, at))
 
     def _found_files(self, settings: msgspec.Struct, at: Path) -> dict[str, str]:
-        """Find the files that the settings name: each text whose key ends in `_file` becomes an absolute path."""
+        """Find the files that the settings name: each text at a key that ends in FILES becomes an absolute path."""
         return {
             field.name: str(self._files.find(value, (*at, field.encode_name)))
             for field in msgspec.structs.fields(settings)
-            if field.name.endswith("_file") and isinstance(value := getattr(settings, field.name), str) and value
+            if field.name.endswith(FILES) and isinstance(value := getattr(settings, field.name), str) and value
         }
 
 
@@ -96,3 +99,16 @@ def _has_password(url: str) -> bool:
         return urlsplit(url).password is not None
     except ValueError:
         return False
+
+
+def device_settings(plugin: Plugin, table: dict[str, Any]) -> Any:  # noqa: ANN401 - each driver's own
+    """Return a driver's settings from a table that stands in no file (the command line's).
+
+    Raises:
+        ConfigError: the driver refuses them.
+    """
+    try:
+        return msgspec.convert(table, plugin.Settings)
+    except msgspec.ValidationError as error:
+        keys = ", ".join(field.encode_name for field in msgspec.structs.fields(plugin.Settings))
+        raise ConfigError(f"The driver {plugin.name} refuses this: {error}", f"Its settings are: {keys}") from error

@@ -55,7 +55,7 @@ def load(path: Path, plugins: Mapping[str, Plugin], *, state_dir: Path | None = 
         problems.add((key,), "is not a known table", did_you_mean(key, FileForm.__struct_fields__))
     gateway = _gateway(tables, problems)
     mqtt = _mqtt(tables["mqtt"], problems, files) if "mqtt" in tables else None
-    state = state_dir or Path(os.environ.get("STATE_DIRECTORY", path.parent / "state"))
+    state = state_dir or _systemd("STATE_DIRECTORY") or path.parent / "state"
     store = _store(tables.get("store", {}), problems, path.parent, state)
     serve = _serve(tables.get("serve", {}), problems, path.parent, state)
     problems.raise_any()
@@ -79,6 +79,12 @@ def load_machines(path: Path) -> tuple[Machine, ...]:
     machines = Machines(problems, None).build(tables.get("machine", []))
     problems.raise_any()
     return machines
+
+
+def _systemd(variable: str) -> Path | None:
+    """Return the first of the directories that systemd names in `variable`."""
+    first = os.environ.get(variable, "").split(":")[0]
+    return Path(first) if first else None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Problems]:
@@ -155,8 +161,7 @@ def _serve(table: object, problems: Problems, base: Path, state: Path) -> Serve 
     form = decode(ServeForm, table, ("serve",), problems)
     if form is None:
         return None
-    runtime = Path(os.environ.get("RUNTIME_DIRECTORY", state))
-    socket = base / form.socket if form.socket else runtime / "shoptwin.sock"
+    socket = base / form.socket if form.socket else (_systemd("RUNTIME_DIRECTORY") or state) / "shoptwin.sock"
     if len(os.fsencode(socket)) > _LONGEST_SOCKET:
         problems.add(
             ("serve", "socket"), f"is too long for a Unix socket: {socket}",

@@ -1,0 +1,1 @@
+"""The command line: small files that ask other rooms and print; heavy imports stand inside the commands."""

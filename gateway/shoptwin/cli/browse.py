@@ -1,0 +1,91 @@
+"""`shoptwin browse`."""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shoptwin.cli.options import json_option
+from shoptwin.cli.printing import as_json as print_json
+from shoptwin.cli.printing import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoptwin.domain.device import TagCandidate
+    from shoptwin.domain.ports import Plugin
+
+
+@click.command(short_help="What a device has to offer.")
+@click.argument("url")
+@click.option("--at", default=None, metavar="NODE", help="List what is below this; else the top.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+              help="A setting of the driver, as in [[device]]: user=operator. May be repeated.")  # fmt: skip
+@json_option
+def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+    r"""List what the device at URL has to offer; the driver is found by the URL's scheme.
+
+    What stands under "address" goes into the configuration as it is.
+
+    \b
+    Examples:
+      shoptwin browse opc.tcp://192.0.2.20:4840
+      shoptwin browse opc.tcp://192.0.2.20:4840 --at "ns=2;s=Press3"
+    """
+    from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
+    from shoptwin.config import device_settings  # noqa: PLC0415
+
+    plugin = _by_scheme(url, plugins())
+    table_of_settings = {"url": url, **dict(_setting(text) for text in settings)}
+    found = asyncio.run(_browse(plugin, device_settings(plugin, table_of_settings), at))
+    if as_json:
+        print_json([{"address": c.address, "name": c.name, "is_value": c.is_value, "kind": c.kind, "unit": c.unit,
+                     "sample": c.sample} for c in found])  # fmt: skip
+    elif found:
+        headings = ("address", "name", "kind", "unit", "now")
+        table(headings, ((c.address, c.name, c.kind if c.is_value else "…", c.unit, c.sample) for c in found))
+    else:
+        click.echo("nothing is below this")
+
+
+def _by_scheme(url: str, plugins: dict[str, Plugin]) -> Plugin:
+    scheme = url.partition("://")[0]
+    for plugin in plugins.values():
+        if scheme in plugin.schemes:
+            return plugin
+    known = ", ".join(f"{scheme}://" for plugin in plugins.values() for scheme in plugin.schemes)
+    raise click.BadParameter(f"no driver knows {scheme}://; known are {known}", param_hint="URL")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE; the value is TOML where it can be (a number, a truth), else a text."""
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+async def _browse(plugin: Plugin, settings: object, at: str | None) -> Sequence[TagCandidate]:
+    from shoptwin.domain.errors import ShoptwinError  # noqa: PLC0415
+    from shoptwin.domain.ports import Browsable  # noqa: PLC0415 - numpy comes with it
+
+    connection = plugin.open(settings)
+    if not isinstance(connection, Browsable):
+        hint = "Its tags stand in the documentation of the device"
+        raise ShoptwinError(f"A device of the driver {plugin.name} cannot be browsed", hint, code="not-browsable")
+    try:
+        async with asyncio.timeout(60):
+            await connection.connect()
+            return await connection.browse(at)
+    except TimeoutError as error:
+        from shoptwin.domain.errors import Timeout  # noqa: PLC0415
+
+        raise Timeout("The device does not answer", "Check the address, the port and the firewall") from error
+    finally:
+        await connection.aclose()

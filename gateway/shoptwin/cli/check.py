@@ -1,0 +1,94 @@
+"""`shoptwin check`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shoptwin.cli.options import config_option, json_option
+from shoptwin.cli.printing import as_json as print_json
+from shoptwin.cli.printing import table, title
+from shoptwin.domain.timing import format_duration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shoptwin.config import Config
+
+
+@click.command(short_help="Is the configuration right, and what does it switch on?")
+@config_option
+@click.option("--probe", is_flag=True, help="Connect to each device too, and read each tag once.")
+@json_option
+@click.pass_context
+def check(ctx: click.Context, config_path: Path, probe: bool, as_json: bool) -> None:
+    r"""Check the configuration; print what it switches on, what it does not, and which tag would.
+
+    Nothing is changed and no daemon is needed. Exit code 78 says that the configuration is wrong, 1 that a probed tag
+    could not be read.
+
+    \b
+    Examples:
+      shoptwin check --config shoptwin.toml
+      shoptwin check --config shoptwin.toml --probe
+    """
+    from shoptwin import config  # noqa: PLC0415 - `--help` needs none of it
+    from shoptwin.acquire.registry import plugins  # noqa: PLC0415
+    from shoptwin.cli.probe import probe_all  # noqa: PLC0415
+
+    drivers = plugins()
+    loaded = config.load(config_path, drivers, secrets=False)
+    readings = asyncio.run(probe_all(loaded, drivers)) if probe else {}
+    if as_json:
+        print_json(_told(loaded, readings))
+    else:
+        _print(loaded, readings)
+    if not all(reading["good"] for reading in readings.values()):
+        ctx.exit(1)
+
+
+def _told(loaded: Config, readings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    from shoptwin.config import explain, notes  # noqa: PLC0415
+
+    return {
+        "file": str(loaded.path),
+        "devices": [{"name": d.name, "driver": d.driver, "period_s": d.period / 1e9} for d in loaded.devices],
+        "tags": [
+            {
+                "id": tag.id, "machine": tag.machine, "name": tag.name, "role": tag.role.value, "unit": tag.unit,
+                "device": tag.device, "address": tag.address, **readings.get(tag.id, {}),
+            }
+            for tag in loaded.tags
+        ],
+        "features": [
+            {"machine": f.machine, "feature": f.name, "on": f.on, "detail": f.detail} for f in explain(loaded)
+        ],
+        "notes": list(notes(loaded)),
+    }  # fmt: skip
+
+
+def _print(loaded: Config, readings: dict[str, dict[str, Any]]) -> None:
+    from shoptwin.config import explain, notes  # noqa: PLC0415
+
+    click.echo(f"{loaded.path} is right")
+    title("devices")
+    counts = {d.name: sum(tag.device == d.name for tag in loaded.tags) for d in loaded.devices}
+    rows = ((d.name, d.driver, getattr(d.settings, "url", ""), format_duration(d.period), counts[d.name])
+            for d in loaded.devices)  # fmt: skip
+    table(("device", "driver", "url", "period", "tags"), rows)
+    title("tags")
+    headings = ["tag", "role", "unit", "device", "address"] + (["now", "quality"] if readings else [])
+    table(headings, ([t.id, t.role.value, t.unit, t.device, t.address, *_now(readings.get(t.id))] for t in loaded.tags))
+    title("what is on")
+    for feature in explain(loaded):
+        sign = click.style("on ", fg="green") if feature.on else click.style("off", fg="yellow")
+        where = feature.machine or "gateway"
+        click.echo(f"{sign}  {where}: {feature.name}{' - ' if feature.on else ' - to switch it on, '}{feature.detail}")
+    for note in notes(loaded):
+        click.echo(f"{click.style('note', fg='yellow')} {note}")
+
+
+def _now(reading: dict[str, Any] | None) -> list[Any]:
+    return [reading["value"], reading["status"]] if reading else []
