@@ -1,0 +1,134 @@
+"""A group, compiled: which blocks to ask for, where their bytes go in one buffer, and how columns come out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.sdk import SampleBatch, ValueKind
+from shoptwin_modbus.codecs import CODECS, Bits, Numbers
+from shoptwin_modbus.planning import Block, Reach, Span, order, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from shoptwin.sdk import Group, Point
+    from shoptwin_modbus.address import ModbusAddress
+    from shoptwin_modbus.terrain import Terrain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """All points of one kind: their tags, the span that each is read with, and the decoders that fill the column."""
+
+    kind: ValueKind
+    tags: NDArray[np.int32]
+    spans: NDArray[np.intp]
+    parts: tuple[Numbers | Bits, ...]
+
+    def batch(self, group: str, buffer: NDArray[np.uint8], status: NDArray[np.uint32]) -> SampleBatch:
+        """Decode the column; `status` is per span."""
+        values: NDArray[Any] = np.empty(len(self.tags), self.kind.dtype)
+        for each in self.parts:
+            each.put(buffer, values)
+        return SampleBatch.of(group, self.kind, self.tags, values, status=status[self.spans])
+
+
+class Layout:
+    """One group's plan for one state of the terrain. `spans` holds those that are read, sorted, then the holes.
+
+    In the buffer a register takes two bytes as they came, and a bit of a table of bits one byte, 0 or 1.
+    """
+
+    def __init__(self, group: Group, unit: int, reach: Reach, terrain: Terrain) -> None:
+        self.version = terrain.version
+        spans = [span_of(point.address, unit) for point in group.points]
+        distinct = sorted(set(spans), key=order)
+        readable = [span for span in distinct if terrain.hole(span) is None]
+        holes = [span for span in distinct if terrain.hole(span) is not None]
+        self.spans = (*readable, *holes)
+        blocks = plan(readable, reach, terrain.walls())
+        self.holes = tuple(Block(*span, i, i + 1) for i, span in enumerate(holes, len(readable)))
+        self.units: dict[int, list[Block]] = {}
+        for block in blocks:
+            self.units.setdefault(block.unit, []).append(block)
+        self._status = np.array([terrain.hole(span) or 0 for span in self.spans], np.uint32)
+        self._base: list[int] = [0] * len(self.spans)
+        self._size = self._place((*blocks, *self.holes))
+        self.columns = self._columns(group.points, spans)
+
+    def _place(self, blocks: Sequence[Block]) -> int:
+        """Give each block its room in the buffer, and so each span; return how large the buffer is."""
+        end = 0
+        for block in blocks:
+            width = _width(block)
+            for i in range(block.first, block.last):
+                self._base[i] = end + (self.spans[i].start - block.start) * width
+            end += block.size * width
+        return end
+
+    def _columns(self, points: Sequence[Point], spans: Sequence[Span]) -> tuple[Column, ...]:
+        index = {span: i for i, span in enumerate(self.spans)}
+        by_kind: dict[ValueKind, list[tuple[Point, int]]] = {}
+        for point, span in zip(points, spans, strict=True):
+            by_kind.setdefault(point.address.kind, []).append((point, index[span]))
+        return tuple(
+            Column(
+                kind,
+                np.array([point.tag for point, _ in members], np.int32),
+                np.array([i for _, i in members], np.intp),
+                tuple(self._decoders([(point.address, self._base[i]) for point, i in members])),
+            )
+            for kind, members in by_kind.items()
+        )
+
+    @staticmethod
+    def _decoders(at: Sequence[tuple[ModbusAddress, int]]) -> list[Numbers | Bits]:
+        """Return one decoder a codec for one column: `at` gives each address and where it starts in the buffer."""
+        found: list[Numbers | Bits] = [
+            Numbers.of(codec, [at[i][1] for i in into], [at[i][0].order for i in into], into)
+            for codec in CODECS.values()
+            if (into := [i for i, (address, _) in enumerate(at) if address.codec is codec])
+        ]
+        if into := [i for i, (address, _) in enumerate(at) if address.codec is None]:
+            found.append(Bits.of([_bit(*at[i]) for i in into], into))
+        return found
+
+    def blank(self) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+        """Return an empty buffer, and the status of each span before anything was read: Good, but for holes."""
+        return np.zeros(self._size, np.uint8), self._status.copy()
+
+    def put(self, buffer: NDArray[np.uint8], block: Block, data: bytes) -> None:
+        """Put what came for a block, or for a part of one, to its place."""
+        at = self._base[block.first] - (self.spans[block.first].start - block.start) * _width(block)
+        raw = np.frombuffer(data, np.uint8)
+        if block.table.bits:
+            raw = np.unpackbits(raw, count=block.size, bitorder="little")
+        buffer[at : at + len(raw)] = raw
+
+    def batches(self, group: str, buffer: NDArray[np.uint8], status: NDArray[np.uint32]) -> tuple[SampleBatch, ...]:
+        """Decode everything, one batch a kind; `status` is per span."""
+        return tuple(column.batch(group, buffer, status) for column in self.columns)
+
+
+def span_of(address: ModbusAddress, unit: int) -> Span:
+    """Return what must be read for an address; `unit` is the device's own."""
+    return Span(
+        unit if address.unit is None else address.unit, address.table, address.start, address.start + address.count
+    )
+
+
+def _width(block: Block) -> int:
+    """Return the bytes in the buffer for each register or bit."""
+    return 1 if block.table.bits else 2
+
+
+def _bit(address: ModbusAddress, base: int) -> tuple[int, int]:
+    """Return the byte and the bit in it; of a register the second byte holds bits 0 to 7."""
+    if address.bit is None:
+        return base, 0
+    return base + (1 if address.bit < 8 else 0), address.bit % 8  # noqa: PLR2004 - bits of a byte

@@ -1,0 +1,158 @@
+"""Real servers for the driver's tests: pymodbus's in this process, pyModbusTCP's, and one that says what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import struct
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shoptwin_modbus.plugin import ModbusPlugin
+from shoptwin_modbus.target import ModbusSettings
+
+from shoptwin.testing import free_port
+
+
+@pytest.fixture
+def plugin() -> ModbusPlugin:
+    """Return a driver with no memory of other tests."""
+    return ModbusPlugin()
+
+
+Answer = Callable[[int, int, int, int], "bytes | None"]
+"""(unit, function, start, count) -> the reply's function code and data, or None for silence."""
+
+
+class Device:
+    """A Modbus TCP server written for tests: registers by (unit, address), and whatever misbehaviour is asked for."""
+
+    def __init__(self) -> None:
+        self.registers: dict[int, dict[int, int]] = {1: {}}
+        self.bits: dict[int, dict[int, bool]] = {1: {}}
+        self.largest = 125
+        self.requests: list[tuple[int, int, int, int]] = []
+        self.silent: set[int] = set()
+        self.before: Answer | None = None
+        self.mangle: Callable[[bytes], bytes] = bytes
+        self.connections = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def put(self, start: int, *words: int, unit: int = 1) -> None:
+        """Put registers."""
+        self.registers.setdefault(unit, {}).update({start + i: word for i, word in enumerate(words)})
+
+    def floats(self, start: int, *values: float, unit: int = 1) -> None:
+        """Put float32 values, ABCD."""
+        words = struct.unpack(f">{2 * len(values)}H", struct.pack(f">{len(values)}f", *values))
+        self.put(start, *words, unit=unit)
+
+    async def start(self) -> None:
+        """Listen, on the same port as before."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Go away, connections and all."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    def answer(self, unit: int, function: int, start: int, count: int) -> bytes | None:
+        """Answer as a device does."""
+        if unit in self.silent:
+            return None
+        table: dict[int, Any] = self.bits.get(unit, {}) if function in {1, 2} else self.registers.get(unit, {})
+        wanted = [table.get(a) for a in range(start, start + count)]
+        if count > self.largest:
+            return bytes([function | 0x80, 3])
+        if any(value is None for value in wanted):
+            return bytes([function | 0x80, 2])
+        if function in {1, 2}:
+            data = bytearray(-(-count // 8))
+            for i, value in enumerate(wanted):
+                data[i // 8] |= bool(value) << i % 8
+            return bytes([function, len(data)]) + bytes(data)
+        return struct.pack(f">BB{count}H", function, 2 * count, *wanted)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        self.connections += 1
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                header = await reader.readexactly(7)
+                tid, _, length, unit = struct.unpack(">HHHB", header)
+                function, start, count = struct.unpack(">BHH", await reader.readexactly(length - 1))
+                self.requests.append((unit, function, start, count))
+                pdu = (self.before or self.answer)(unit, function, start, count)
+                if pdu is not None:
+                    writer.write(self.mangle(struct.pack(">HHHB", tid, 0, len(pdu) + 1, unit) + pdu))
+                    await writer.drain()
+        self._writers.discard(writer)
+        writer.close()
+
+
+@pytest.fixture
+async def device() -> AsyncIterator[Device]:
+    """Return a device that listens on its port."""
+    device = Device()
+    await device.start()
+    yield device
+    await device.stop()
+
+
+@pytest.fixture
+def settings(device: Device) -> ModbusSettings:
+    """Return the settings for the device, impatient."""
+    return ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="200ms")
+
+
+@dataclass
+class Cable:
+    """A serial cable: what one end sends the other receives."""
+
+    here: str
+    there: str
+    process: asyncio.subprocess.Process = field(repr=False)
+
+
+@pytest.fixture
+async def cable(tmp_path: Path) -> AsyncIterator[Cable]:
+    """Return a pty pair made by socat."""
+    if not shutil.which("socat"):
+        pytest.skip("socat is not installed (package socat)")
+    here, there = tmp_path / "here", tmp_path / "there"
+    process = await asyncio.create_subprocess_exec(
+        "socat", f"pty,raw,echo=0,link={here}", f"pty,raw,echo=0,link={there}"
+    )
+    async with asyncio.timeout(5):
+        while not (here.exists() and there.exists()):
+            await asyncio.sleep(0.01)
+    yield Cable(str(here.resolve()), str(there.resolve()), process)
+    with suppress(ProcessLookupError):
+        process.terminate()
+    await process.wait()
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a port where nothing listens."""
+    return free_port()
+
+
+@pytest.fixture
+def foreign() -> Iterator[Any]:
+    """Return a pyModbusTCP server: a Modbus stack that no one here wrote, nor the authors of our client's."""
+    server = pytest.importorskip("pyModbusTCP.server", reason="pyModbusTCP is not installed (pip install pyModbusTCP)")
+    running = server.ModbusServer(host="127.0.0.1", port=free_port(), no_block=True)
+    running.start()
+    yield running
+    running.stop()
