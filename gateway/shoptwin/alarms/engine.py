@@ -49,7 +49,7 @@ def _condition(definition: AlarmDef, state: AlarmState, given: Condition, now: i
     if active == state.condition and not state.due and not state.held_since:  # by far the most frequent
         return (_measured(definition, state, given) if active else state), ()
     events: tuple[AlarmEvent, ...] = ()
-    at = min(given.time, now)
+    at = min(given.time, now) if given.time > 0 else now
     if state.held_since:
         state = _resumed(state, now)
     if state.due and not state.suppressed_by and at - state.pending_since - state.paused >= _delay(definition, state):
@@ -100,7 +100,7 @@ def _command(definition: AlarmDef, state: AlarmState, given: Command, now: int) 
     elif given.action is Action.SUPPRESS:
         state = _suppressed(state, given.reason or "suppressed", now)
     elif given.action is Action.UNSUPPRESS:
-        state = _with(state, suppressed_by="")
+        state = _with(state, suppressed_by="", due=min(state.due, now + _delay(definition, state)))
     event = AlarmEvent(kind, definition, state, now, given.by, given.reason)
     if kind is not EventKind.UNSUPPRESSED:
         return state, (event,)

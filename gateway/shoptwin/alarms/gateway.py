@@ -55,8 +55,8 @@ def store_corrupt(file: str, aside: str, now: int) -> tuple[Condition, ...]:
 
 def models_rejected(errors: Iterable[ModelError], now: int) -> Condition:
     """Tell which models are refused; none clears the alarm."""
-    text = "; ".join(str(error) for error in errors)
-    return Condition("_gateway/model.rejected", bool(text), now, text=text or "all models are accepted")
+    told = [str(error) for error in errors]
+    return Condition("_gateway/model.rejected", bool(told), now, text="; ".join(told) or "all models are accepted")
 
 
 def assess_failed(machine: str, error: str | ShoptwinError | None, now: int) -> Condition:
