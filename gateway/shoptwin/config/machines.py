@@ -116,7 +116,7 @@ class Machines:
         tag_id = form.id if form.id is not None else f"{machine}.{form.name}"
         if form.id is not None:
             meaning.name(form.id, (*at, "id"), problems)
-        self._once(self._ids, tag_id, (*at, "id" if form.id is not None else "name"), "tag (by id)")
+        self._identify(tag_id, (*at, "id" if form.id is not None else "name"))
         self._source(form, at)
         period = None
         if form.period is not None:
@@ -138,6 +138,11 @@ class Machines:
             address=form.address or "", scale=form.scale, offset=form.offset, rate=form.rate, limits=limits,
             period=period,
         )  # fmt: skip
+
+    def _identify(self, tag_id: str, at: Path) -> None:
+        """Note an id that is not the tag's own, unless the names that two default ids come from were noted already."""
+        if tag_id not in self._ids or at[-1] == "id" or self._ids[tag_id][-1] == "id":
+            self._once(self._ids, tag_id, at, "tag (by id)")
 
     def _source(self, form: TagForm, at: Path) -> None:
         """Check the device and the address, where tags have them."""

@@ -117,10 +117,10 @@ def _state(machine: Machine) -> Feature:
         return Feature(machine.name, name, False, wanted)
     if powers := _of(machine, Role.POWER):
         if machine.state.off is not None or machine.state.idle is not None:
-            return Feature(machine.name, name, True, f"from the power {powers[0].name}")
+            return Feature(machine.name, name, True, f"told by {powers[0].name} (power)")
         return Feature(machine.name, name, False, f"say at which {powers[0].name} it is off: [machine.state] off, idle")
     if counts := _of(machine, Role.COUNT):
-        return Feature(machine.name, name, True, f"from the count {counts[0].name}")
+        return Feature(machine.name, name, True, f"told by {counts[0].name} (count)")
     return Feature(machine.name, name, False, 'add a tag with role = "power", "state" or "count"')
 
 
