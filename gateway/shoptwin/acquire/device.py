@@ -17,6 +17,7 @@ from shoptwin.domain.device import DeviceChange, DeviceHealth
 from shoptwin.domain.errors import AuthFailed, ConfigError, DriverError, NotConnected, Timeout
 from shoptwin.domain.ports import Polled, Subscribed
 from shoptwin.domain.quality import StatusCode
+from shoptwin.domain.timing import iso
 from shoptwin.runtime.supervise import supervise
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class DeviceTask:
         self.groups = groups
         self.health = DeviceHealth.CONNECTING
         self.reason = ""
+        self.since = clock.now()
+        """When it came into this health, ns UTC."""
         self.breaker = Breaker()
         self.statistics = Statistics()
         self._plugin = plugin
@@ -143,8 +146,8 @@ class DeviceTask:
 
     def _turn(self, health: DeviceHealth, reason: str) -> None:
         if health is not self.health:
-            self.health, self.reason = health, reason
-            self._changed(DeviceChange(self.device.name, health, self._clock.now(), reason))
+            self.health, self.reason, self.since = health, reason, self._clock.now()
+            self._changed(DeviceChange(self.device.name, health, self.since, reason))
 
     def report(self) -> dict[str, Any]:
         """Return what `status` shows of this device."""
@@ -153,6 +156,7 @@ class DeviceTask:
             "driver": self.device.driver,
             "health": self.health.value,
             "reason": self.reason,
+            "since": iso(self.since),
             "breaker": self.breaker.state.value if self.breaker.failures else BreakerState.CLOSED.value,
             "tags": len(self._tags),
             "period_s": self.device.period / 1e9,

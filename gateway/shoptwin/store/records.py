@@ -106,6 +106,12 @@ def next_sequence(tx: sqlite3.Connection, name: str) -> int:
     return int(row[0])
 
 
+def last_sequence(tx: sqlite3.Connection, name: str) -> int:
+    """Return what the counter `name` last gave, 0 where it has not been used."""
+    row = tx.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def prune(tx: sqlite3.Connection, before: int, limit: int = 10_000) -> int:
     """Forget transitions and ended maintenances from before `before` (ns UTC), some at a time; the audit stays."""
     gone = tx.execute(

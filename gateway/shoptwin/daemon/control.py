@@ -1,0 +1,230 @@
+"""The daemon behind its doors: what `status`, `ack`, `maintenance` and the others ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin import __version__
+from shoptwin.domain import quality
+from shoptwin.domain.alarm import Action, Annunciation, Command, Priority
+from shoptwin.domain.batch import Waveform
+from shoptwin.domain.errors import ShoptwinError
+from shoptwin.domain.timing import SECOND, format_duration, iso
+
+if TYPE_CHECKING:
+    from shoptwin.daemon.gateway import Gateway
+    from shoptwin.domain.alarm import AlarmDef, AlarmState
+    from shoptwin.domain.assessment import Assessment
+
+
+class Door:
+    """Implements `serve.Control` on a running gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def status(self) -> dict[str, Any]:
+        """Return how the gateway, its devices and its machines are."""
+        gateway, now = self._gateway, self._gateway.clock.now()
+        book = gateway.pipeline.book
+        standing = [definition for definition, _ in book.standing()]
+        publisher = gateway.publisher
+        return {
+            "version": __version__,
+            "site": gateway.config.gateway.site,
+            "gateway": gateway.config.gateway.name,
+            "started": iso(gateway.started),
+            "now": iso(now),
+            "uptime": format_duration(now - gateway.started),
+            "devices": [task.report() for task in gateway.devices.values()],
+            "machines": [self._machine(name, now) for name in gateway.pipeline.machines],
+            "alarms": {p.value: sum(d.priority is p for d in standing) for p in Priority},
+            "outbox": {
+                **asdict(gateway.caretaker.outbox),
+                **({} if publisher is None else asdict(publisher.status())),
+            },
+            "store": gateway.samples.stats(),
+            "degraded": gateway.caretaker.degraded(),
+        }
+
+    def alarms(self, *, active: bool) -> list[dict[str, Any]]:
+        """Return the alarms that stand, or every alarm that there is."""
+        book = self._gateway.pipeline.book
+        found = book.standing() if active else tuple(book[key] for key in book.definitions)
+        return [_alarm(definition, state) for definition, state in found]
+
+    def tags(self) -> list[dict[str, Any]]:
+        """Return every tag with its value, quality and age."""
+        now = self._gateway.clock.now()
+        return [self._tag(index, now) for index, _ in self._gateway.table]
+
+    async def acknowledge(self, alarm: str, by: str) -> dict[str, Any]:
+        """Acknowledge an alarm, named by its key, its occurrence or an unambiguous id."""
+        pipeline = self._gateway.pipeline
+        key = pipeline.book.find(alarm)
+        if pipeline.book[key][1].annunciation is Annunciation.NORMAL:
+            raise ShoptwinError(f"{key} does not stand", "`shoptwin alarms` lists those that do", code="not-standing")
+        pipeline.inform(Command(key, Action.ACKNOWLEDGE, by))
+        self._audit(by, "acknowledge", key)
+        return _alarm(*pipeline.book[key])
+
+    async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
+        """Begin the maintenance of a machine, or end it where `seconds` is 0."""
+        pipeline, now = self._gateway.pipeline, self._gateway.clock.now()
+        change = (
+            pipeline.maintenance.begin(machine, now + seconds * SECOND, reason, by, now)
+            if seconds
+            else pipeline.maintenance.end(machine, by, now)
+        )
+        pipeline.maintain(change)
+        return {"machine": machine, "what": change.kind.value, "text": change.text}
+
+    async def sensor_replaced(self, tag: str, by: str) -> dict[str, Any]:
+        """Learn anew what is normal for one tag."""
+        gateway, index = self._gateway, self._find(tag)
+        found, assessor = gateway.table[index], gateway.pipeline.assessor
+        machine, indicator = await gateway.worker.run(lambda: assessor.sensor_replaced(index, gateway.clock.now()))
+        self._audit(by, "sensor-replaced", found.id, indicator)
+        text = f"what is normal for {machine} ({indicator}) is learned anew; all else stays as it is"
+        return {"tag": found.id, "machine": machine, "indicator": indicator, "text": text}
+
+    async def test_alarm(self, machine: str, by: str) -> dict[str, Any]:
+        """Send an alarm that is marked as a test."""
+        pipeline = self._gateway.pipeline
+        if machine not in pipeline.machines:
+            raise _unknown("machine", machine, pipeline.machines)
+        key = f"{machine}/health.abnormal"
+        pipeline.inform(Command(key, Action.TEST, by, "loop check"))
+        self._audit(by, "test-alarm", key)
+        return {"machine": machine, "text": f"a test of {key} is on its way to the broker"}
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration again; where it is wrong, keep the old one and raise ConfigError."""
+        return {"changes": await self._gateway.reload()}
+
+    async def history(self, tag: str, start: int, stop: int, resolution: int) -> dict[str, Any]:
+        """Return a tag's samples in columns (times in ns UTC), or figures per `resolution` ns where it is not 0."""
+        gateway = self._gateway
+        found = gateway.table[self._find(tag)]
+        head = {"tag": found.id, "unit": found.unit}
+        if resolution:
+            rollup = await asyncio.to_thread(gateway.samples.rollup, found.id, start, stop, resolution)
+            figures = {name: getattr(rollup, name) for name in ("count", "good", "minimum", "mean", "maximum", "last")}
+            return head | {"time": rollup.time.tolist()} | {name: _numbers(column) for name, column in figures.items()}
+        series = await asyncio.to_thread(gateway.samples.read, found.id, start, stop)
+        return head | {
+            "time": series.time.tolist(),
+            "value": _numbers(series.values),
+            "quality": [quality.name(int(code)) for code in series.status],
+        }
+
+    def _machine(self, name: str, now: int) -> dict[str, Any]:
+        gateway, pipeline = self._gateway, self._gateway.pipeline
+        machine = next(m for m in gateway.config.machines if m.name == name)
+        window = pipeline.maintenance.active(name)
+        verdicts = pipeline.verdicts.get(name, {})
+        return {
+            "name": name,
+            "area": machine.area,
+            "line": machine.line,
+            "state": pipeline.twin.state(name).value,
+            "maintenance": None if window is None else {
+                "since": iso(window.since), "until": iso(window.until) if window.until else None,
+                "by": window.by, "reason": window.reason,
+            },
+            "health": _verdict(verdicts["health"]) if "health" in verdicts else None,
+            "indicators": {i: _verdict(a) for i, a in verdicts.items() if i != "health"},
+            "alarms": len(pipeline.book.standing(name)),
+            "tags": [self._tag(index, now) for index in gateway.table.of_machine(name)],
+        }  # fmt: skip
+
+    def _tag(self, index: int, now: int) -> dict[str, Any]:
+        tag, live = self._gateway.table[index], self._gateway.pipeline.twin.live(index)
+        wave = isinstance(live.value, Waveform)
+        return {
+            "id": tag.id,
+            "name": tag.name,
+            "machine": tag.machine,
+            "device": tag.device,
+            "role": tag.role.value,
+            "unit": tag.unit,
+            "value": f"{len(live.value.samples)} samples" if wave else _number(live.value),
+            "quality": quality.name(int(live.status)),
+            "time": iso(live.source_time) if live.source_time else None,
+            "age_s": round((now - live.receive_time) / SECOND, 1) if live.receive_time else None,
+        }
+
+    def _find(self, tag: str) -> int:
+        """Return the index of the tag with this id, or with this name where one machine alone has it."""
+        table = self._gateway.table
+        found = [i for i, t in table if t.id == tag] or [i for i, t in table if t.name == tag]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(table[i].id for i in found)
+            raise ShoptwinError(f"{tag} is a tag of {len(found)} machines", f"say which: {ids}", code="ambiguous-tag")
+        raise _unknown("tag", tag, [t.id for _, t in table])
+
+    def _audit(self, by: str, action: str, subject: str, detail: str = "") -> None:
+        self._gateway.record.audit(self._gateway.clock.now(), by, action, subject, detail)
+
+
+def _alarm(definition: AlarmDef, state: AlarmState) -> dict[str, Any]:
+    return {
+        "key": definition.key,
+        "id": definition.id,
+        "machine": definition.machine,
+        "tag": definition.tag,
+        "priority": definition.priority.value,
+        "state": state.annunciation.value,
+        "suppressed": state.suppressed_by or None,
+        "since": iso(state.raised_at) if state.raised_at else None,
+        "cleared_at": iso(state.cleared_at) if state.cleared_at else None,
+        "acknowledged_by": state.acknowledged_by or None,
+        "value": _number(state.value),
+        "limit": _number(state.limit),
+        "unit": definition.unit,
+        "text": state.text,
+        "confidence": state.confidence,
+        "evidence": list(state.evidence),
+        "advice": list(definition.advice),
+        "occurrence": state.occurrence,
+    }
+
+
+def _verdict(assessment: Assessment) -> dict[str, Any]:
+    return {
+        "state": assessment.state.value,
+        "score": _number(assessment.score),
+        "alarm": assessment.alarm,
+        "progress": assessment.progress,
+        "confidence": assessment.confidence,
+        "time": iso(assessment.time),
+        "input_age_s": assessment.input_age / SECOND,
+        "model": assessment.model,
+        "evidence": list(assessment.evidence),
+        "note": assessment.note,
+    }
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401 - a value of any tag
+    """Return a value that JSON can write: what is no number is None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _numbers(column: np.ndarray[Any, Any]) -> list[Any]:
+    return [_number(value) for value in column.tolist()]
+
+
+def _unknown(what: str, name: str, known: tuple[str, ...] | list[str]) -> ShoptwinError:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known[:10]) or 'none'}"
+    return ShoptwinError(f"there is no {what} {name!r}", hint, code=f"unknown-{what}")

@@ -1,0 +1,275 @@
+"""The gateway: makes every part from the configuration, ties them together, runs them, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shoptwin import __version__, config
+from shoptwin.acquire.device import DeviceTask
+from shoptwin.acquire.groups import plan
+from shoptwin.acquire.scaling import Scaling
+from shoptwin.alarms.bad_data import BadData
+from shoptwin.alarms.book import AlarmBook
+from shoptwin.alarms.definitions import define
+from shoptwin.alarms.limits import LimitJudge
+from shoptwin.alarms.maintenance import Maintenance
+from shoptwin.assess.assessor import Assessor
+from shoptwin.assess.shelf import ModelShelf
+from shoptwin.daemon.assessing import Assessing
+from shoptwin.daemon.control import Door
+from shoptwin.daemon.health import Caretaker
+from shoptwin.daemon.learning import Learner
+from shoptwin.daemon.record import Record
+from shoptwin.daemon.telling import Teller
+from shoptwin.domain.errors import ConfigError, ShoptwinError
+from shoptwin.domain.tag import TagTable
+from shoptwin.domain.timing import HOUR, MINUTE
+from shoptwin.pipeline import Pipeline
+from shoptwin.publish.composer import Composer
+from shoptwin.publish.publisher import Publisher
+from shoptwin.runtime.executor import Worker
+from shoptwin.runtime.notify import notify
+from shoptwin.runtime.supervise import Progress, supervise
+from shoptwin.serve.server import serve
+from shoptwin.store.ledger import Ledger, load_alarms, load_maintenance, next_sequence
+from shoptwin.store.samples import SampleStore
+from shoptwin.twin.summary import Summaries
+from shoptwin.twin.twin import Twin
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from pathlib import Path
+
+    from shoptwin.config import Config
+    from shoptwin.domain.ports import Plugin
+    from shoptwin.domain.tag import Tag
+    from shoptwin.runtime.clock import Clock
+
+TICK_EVERY = 0.1
+"""Real seconds between two looks for delays that have run out."""
+
+log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """One running gateway. Its parts are its public attributes, for its doors and its caretaker."""
+
+    def __init__(self, loaded: Config, drivers: Mapping[str, Plugin], directory: Path, clock: Clock) -> None:
+        self.config = loaded
+        self.drivers = drivers
+        self.directory = directory
+        self.clock = clock
+        self.started = clock.now()
+        self.table = TagTable(loaded.tags)
+        self.progress = Progress()
+        self.worker = Worker()
+        self.devices: dict[str, DeviceTask] = {}
+        self.publisher: Publisher | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._reload_wanted = asyncio.Event()
+        self._open_stores()
+        self._build()
+
+    # What there is.
+
+    def _open_stores(self) -> None:
+        self.ledger = Ledger.open(self.directory / "ledger.db")
+        keep, most = self.config.store.keep, self.config.store.max_bytes
+        self.samples = SampleStore.open(self.directory / "twin.db", self.table, keep=keep, max_bytes=most)
+
+    def _build(self) -> None:
+        loaded, table, now = self.config, self.table, self.clock.now()
+        starts = self.ledger.writer.submit(lambda tx: next_sequence(tx, "starts")).result(30)
+        with self.ledger.reader() as reader:
+            states, windows = load_alarms(reader), load_maintenance(reader)
+        reader.close()
+        self.composer = Composer(
+            loaded.gateway.site, loaded.gateway.name, loaded.machines, version=__version__, started=now, start=starts
+        )
+        self.record = Record(self.ledger, self.composer, self.wake)
+        judge = LimitJudge(table, loaded.machines)
+        judge.restore(states)
+        self.pipeline = Pipeline(
+            clock=self.clock,
+            twin=Twin(table, loaded.machines),
+            judge=judge,
+            bad_data=BadData(table),
+            book=AlarmBook(define(loaded.machines, loaded.devices), states),
+            maintenance=Maintenance(table, loaded.machines, windows),
+            assessor=Assessor(table, loaded.machines, ModelShelf(), self.directory / "learned"),
+            summaries=(Summaries(table, loaded.machines, MINUTE), Summaries(table, loaded.machines, HOUR)),
+            samples=self.samples,
+            transitions=self.record,
+            machines=tuple(machine.name for machine in loaded.machines),
+        )
+        self.assessing = Assessing(self.pipeline, self.worker, self.progress)
+        self.learner = Learner(self.pipeline, self.samples, self.worker, self.progress, self.directory)
+        self.teller = Teller(self)
+        self.caretaker = Caretaker(self)
+
+    def wake(self) -> None:
+        """Say that something was committed to the outbox; called in the ledger's thread."""
+        if self.publisher is not None:
+            self.publisher.wake()
+
+    # What runs.
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then end in order: no more polls, flush, goodbye, close; within 5 s."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self.pipeline.resume()
+                self._start_devices()
+                self._start_publisher()
+                self._start("assess", self.assessing.run())
+                self._start("tick", self._tick())
+                self._start("learn", self.learner.run())
+                self._start("care", self.caretaker.run())
+                self._start("tell", self.teller.run())
+                self._start("serve", serve(Door(self), self.config.serve))
+                self._start("reload", self._reload())
+                notify("READY=1")
+                log.info("running", machines=len(self.config.machines), tags=len(self.config.tags))
+                await stop.wait()
+                notify("STOPPING=1")
+                await self._stop()
+        finally:
+            self.worker.close()
+            self.samples.close()
+            self.ledger.close()
+
+    def _start(self, name: str, body: Coroutine[None, None, None]) -> None:
+        assert self._group is not None  # noqa: S101 - tasks are started in `run` alone
+        self._tasks[name] = self._group.create_task(body, name=name)
+
+    async def _end(self, *names: str) -> None:
+        tasks = [task for name in names if (task := self._tasks.pop(name, None))]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _stop(self) -> None:
+        log.info("stopping")
+        await self._end(*(name for name in self._tasks if name != "publish"))
+        await asyncio.to_thread(self.samples.flush)
+        if self.publisher is not None:
+            self.publisher.latest(self.teller.status(online=False, clean=True))
+            await self.publisher.aclose(3.0)
+        await self._end("publish")
+
+    async def _tick(self) -> None:
+        while True:
+            self.progress.expect("tick", 30)
+            self.pipeline.tick()
+            await asyncio.sleep(TICK_EVERY)
+
+    # Devices and broker.
+
+    def _start_devices(self) -> None:
+        scaling = Scaling(self.table)
+        for device in self.config.devices:
+            name = f"device {device.name}"
+            if name in self._tasks:
+                continue
+            plugin = self.drivers[device.driver]
+            task = DeviceTask(
+                device, plugin, plan(device, self.table, plugin), scaling, self.clock,
+                take=self.pipeline.take, changed=self.pipeline.device,
+            )  # fmt: skip
+            self.devices[device.name] = task
+            self._start(name, task.run(self.progress))
+
+    def _start_publisher(self) -> None:
+        if self.config.mqtt is None:
+            return
+        self.publisher = publisher = Publisher(
+            self.config.mqtt, self.composer, self.ledger, self.clock, connected=self.teller.connected
+        )
+        self._start("publish", supervise("publish", publisher.run, progress=self.progress))
+
+    # Reload.
+
+    def reload_soon(self) -> None:
+        """Reload when the loop comes to it: for SIGHUP, where there is nobody to tell an error but the log."""
+        self._reload_wanted.set()
+
+    async def _reload(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            with suppress(ShoptwinError):  # it is in the log, and the old configuration goes on
+                await self.reload()
+
+    async def reload(self) -> list[str]:
+        """Take on what changed in the file, and nothing else; return what changed, in words.
+
+        Raises:
+            ConfigError: the file is wrong; the old configuration goes on.
+        """
+        notify("RELOADING=1")
+        try:
+            new = config.load(self.config.path, self.drivers)
+            changes = await self._apply(new)
+        except ConfigError as error:
+            log.error("not reloaded; the old configuration goes on", reason=str(error))  # noqa: TRY400 - foreseen
+            raise
+        finally:
+            notify("READY=1")
+        log.info("reloaded", changes=changes)
+        return changes
+
+    async def _apply(self, new: Config) -> list[str]:
+        old = self.config
+        if new.gateway != old.gateway or new.serve != old.serve or new.store != old.store:
+            raise ConfigError(
+                "[gateway], [serve] and [store] are read at the start alone", "restart the daemon to change them"
+            )
+        definitions = define(new.machines, new.devices)
+        touched = self._touched(old, new)
+        await self._end(*(f"device {name}" for name in touched))
+        for name in touched:
+            self.devices.pop(name, None)
+        self.config = new
+        self.table.replace(new.tags)
+        self.samples.configure(self.table)
+        bases, alarms = self.composer.bases(), self.pipeline.book.definitions.values()
+        self.composer.configure(new.machines)
+        self.pipeline.configure(self.table, new.machines, definitions)
+        gone = {name: base for name, base in bases.items() if self.composer.bases().get(name) != base}
+        retained = [(gone[a.machine], a.id) for a in alarms if a.machine in gone]
+        self.record.retire(gone.values(), retained, self.clock.now())
+        self.teller.forget(gone)
+        self._start_devices()
+        changes = [f"device {name}" for name in sorted(touched)]
+        if new.mqtt != old.mqtt:
+            await self._change_broker()
+            changes.append("mqtt")
+        if new.machines != old.machines:
+            changes.append("machines")
+        return changes
+
+    async def _change_broker(self) -> None:
+        if self.publisher is not None:
+            await self.publisher.aclose(3.0)
+            await self._end("publish")
+            self.publisher = None
+        self._start_publisher()
+
+    @staticmethod
+    def _touched(old: Config, new: Config) -> set[str]:
+        """Return the devices that a reload has to end, start or start anew: those whose settings or tags changed."""
+        before, after = _by_device(old), _by_device(new)
+        return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def _by_device(loaded: Config) -> dict[str, tuple[object, tuple[Tag, ...]]]:
+    return {
+        device.name: (device, tuple(tag for tag in loaded.tags if tag.device == device.name))
+        for device in loaded.devices
+    }

@@ -1,0 +1,89 @@
+"""Learning, in a process of its own at low priority, one at a time; what it learned is put into use when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shoptwin.domain.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shoptwin.assess.progress import LearnRequest
+    from shoptwin.pipeline import Pipeline
+    from shoptwin.runtime.executor import Worker
+    from shoptwin.runtime.supervise import Progress
+    from shoptwin.store.samples import SampleStore
+
+LOOK_EVERY = 1.0
+AT_MOST = 600.0
+"""Real seconds: how often it is asked what to learn, and how long one learning may take."""
+TOO_LITTLE = 3
+"""Exit code of the learning process when the evidence does not suffice yet: not a failure, it is asked again later."""
+
+log = structlog.get_logger(__name__)
+
+
+class Learner:
+    """Starts `python -m shoptwin.learn` for what the assessor asks."""
+
+    def __init__(
+        self, pipeline: Pipeline, samples: SampleStore, worker: Worker, progress: Progress, state: Path
+    ) -> None:
+        self.problem = ""
+        """Why the last learning failed; empty where it did not."""
+        self._pipeline = pipeline
+        self._samples = samples
+        self._worker = worker
+        self._progress = progress
+        self._twin = state / "twin.db"
+        self._learned = state / "learned"
+
+    async def run(self) -> None:
+        """Learn what is asked for, until cancelled."""
+        assessor, clock = self._pipeline.assessor, self._pipeline.clock
+        while True:
+            self._progress.expect("learn", AT_MOST + 60)
+            for request in await self._worker.run(lambda: assessor.requests(clock.now())):
+                await self._learn(request)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _learn(self, request: LearnRequest) -> None:
+        await asyncio.to_thread(self._samples.flush)
+        code, told = await self._process(request)
+        if code == TOO_LITTLE:
+            log.info("not enough to learn from yet", machine=request.machine, indicator=request.indicator, why=told)
+        elif code:
+            self.problem = f"{request.machine} ({request.indicator}): {told or f'the process ended with {code}'}"
+        else:
+            try:
+                await self._worker.run(lambda: self._pipeline.assessor.adopt(request.machine))
+            except ModelError as error:
+                self.problem = str(error)
+            else:
+                self.problem = ""
+                log.info("learned", machine=request.machine, indicator=request.indicator, version=told)
+
+    async def _process(self, request: LearnRequest) -> tuple[int, str]:
+        """Run the process; return its exit code and the last line that it wrote."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "shoptwin.learn", *request.arguments(self._twin, self._learned),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(AT_MOST):
+                output, _ = await process.communicate()
+        except TimeoutError:
+            return 1, f"it took more than {AT_MOST:g} s and was ended"
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        lines = output.decode(errors="replace").strip().splitlines()
+        return process.returncode or 0, lines[-1] if lines else ""

@@ -1,0 +1,82 @@
+"""The process: options, signals, exit codes; the rest is the gateway's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shoptwin import config
+from shoptwin.acquire.registry import plugins
+from shoptwin.daemon.gateway import Gateway
+from shoptwin.domain.errors import ConfigError
+from shoptwin.runtime import logs
+from shoptwin.runtime.clock import Clock, ScaledClock, SystemClock
+from shoptwin.runtime.notify import notify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shoptwin.config import Config
+    from shoptwin.domain.ports import Plugin
+
+log = structlog.get_logger(__name__)
+
+
+def main(
+    path: Path,
+    *,
+    state_dir: Path | None = None,
+    clock_rate: float = 1.0,
+    clock_epoch: int | None = None,
+    clock_origin: int | None = None,
+    log_format: str = "auto",
+) -> int:
+    """Run the gateway on a configuration until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        StoreError: the state directory cannot be used.
+    """
+    logs.configure(log_format)
+    drivers = plugins()
+    loaded = config.load(path, drivers)
+    clock = _clock(loaded, drivers, clock_rate, clock_epoch, clock_origin)
+    directory = state_dir or _state_directory(path)
+    asyncio.run(_run(Gateway(loaded, drivers, directory, clock)))
+    return 0
+
+
+async def _run(gateway: Gateway) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, gateway.reload_soon)
+    try:
+        await gateway.run(stop)
+    finally:
+        notify("STOPPING=1")
+    log.info("stopped")
+
+
+def _clock(loaded: Config, drivers: dict[str, Plugin], rate: float, epoch: int | None, origin: int | None) -> Clock:
+    system = SystemClock()
+    if rate == 1.0 and epoch is None:
+        return system
+    away = [d.name for d in loaded.devices if not drivers[d.driver].loopback(d.settings)]
+    if away:
+        raise ConfigError(
+            f"a scaled clock is for the practice plant alone, and {', '.join(away)} is not on this box",
+            "leave --clock-rate out, or point the device to 127.0.0.1",
+        )
+    now = system.now()
+    return ScaledClock(rate, now if epoch is None else epoch, now if origin is None else origin)
+
+
+def _state_directory(path: Path) -> Path:
+    """Return systemd's StateDirectory, or a folder beside the configuration."""
+    named = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return type(path)(named) if named else path.resolve().parent / "state"
