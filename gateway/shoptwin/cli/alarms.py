@@ -40,13 +40,12 @@ def alarms(ctx: click.Context, client: Client, every: bool, as_json: bool) -> No
 
 
 def _row(alarm: dict[str, Any]) -> tuple[Any, ...]:
-    state = alarm.get("state") or alarm.get("annunciation")
-    if reason := alarm.get("suppressed_by"):
-        state = f"{state} (suppressed: {reason})"
-    since = alarm.get("raised_at") or alarm.get("since")
+    state = alarm["state"]
+    if alarm["suppressed"]:
+        state += f" (suppressed: {alarm['suppressed']})"
     return (
-        alarm.get("key") or alarm.get("alarm") or alarm.get("id"), alarm.get("priority"), state, since,
-        alarm.get("value"), alarm.get("limit"), alarm.get("unit"), alarm.get("text"),
+        alarm["key"], alarm["priority"], state, alarm["since"], alarm["value"], alarm["limit"], alarm["unit"],
+        alarm["text"],
     )  # fmt: skip
 
 
@@ -66,7 +65,7 @@ def test(machine: str, by: str, client: Client, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"sent a test alarm of {machine}: look for it in the SCADA")
+        click.echo(f"{found['text']}: look for it in the SCADA")
 
 
 @click.command(short_help="Acknowledge an alarm.")
@@ -85,4 +84,4 @@ def ack(alarm: str, by: str, client: Client, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"acknowledged {found.get('key') or found.get('alarm') or alarm} by {by}")
+        click.echo(f"{found['key']} is acknowledged by {by}")

@@ -8,7 +8,7 @@ import click
 
 from shoptwin.cli.options import Duration, by_option, json_option, socket_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.domain.timing import SECOND, format_duration
+from shoptwin.domain.timing import SECOND
 
 if TYPE_CHECKING:
     from shoptwin.serve.client import Client
@@ -42,10 +42,8 @@ def maintenance(
     found = client.post("/v1/maintenance", machine=machine, seconds=seconds, reason=reason, by=by)
     if as_json:
         print_json(found)
-    elif end:
-        click.echo(f"{machine} is no longer in maintenance")
     else:
-        click.echo(f"{machine} is in maintenance for {format_duration(seconds * SECOND)}")
+        click.echo(found["text"])
 
 
 @click.command("sensor-replaced", short_help="Learn anew what is normal for one tag.")
@@ -64,4 +62,4 @@ def sensor_replaced(tag: str, by: str, client: Client, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"{tag}: what is normal is learned anew")
+        click.echo(found["text"])

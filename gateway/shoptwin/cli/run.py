@@ -75,7 +75,4 @@ def reload(client: Client, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    changes = found.get("changes") or found.get("changed") or []
-    for line in changes if isinstance(changes, list) else [changes]:
-        click.echo(f"  {line}")
-    click.echo("reloaded" if changes else "reloaded: nothing has changed")
+    click.echo(f"reloaded: {', '.join(found['changes']) or 'nothing has changed'}")

@@ -11,6 +11,8 @@ from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import pick, table, title
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shoptwin.serve.client import Client
 
 
@@ -28,53 +30,61 @@ def status(client: Client, tags: bool, as_json: bool) -> None:
       shoptwin status --json
     """
     found = client.get("/v1/status")
-    listed = client.get("/v1/tags") if tags else None
     if as_json:
-        print_json(found if listed is None else {**found, "tags": listed})
+        print_json(found)
         return
     _head(found)
-    _devices(found.get("devices", []))
-    _machines(found.get("machines", []))
-    if listed is not None:
+    _devices(found["devices"])
+    _machines(found["machines"])
+    if tags:
         title("tags")
-        headings = ("tag", "value", "unit", "quality", "age")
-        table(headings, ((t.get("id"), t.get("value"), t.get("unit"), t.get("status"), t.get("age")) for t in listed))
+        headings = ("tag", "value", "unit", "quality", "age s")
+        rows = (tag for machine in found["machines"] for tag in machine["tags"])
+        table(headings, ((t["id"], t["value"], t["unit"], t["quality"], t["age_s"]) for t in rows))
 
 
 def _head(found: dict[str, Any]) -> None:
-    click.echo(f"{found.get('site')}/{found.get('gateway')}  shoptwin {found.get('version')}")
-    for key in ("started", "now", "clock_rate", "alarms", "outbox", "broker", "mqtt", "store"):
-        value = found.get(key)
-        if value not in (None, "", {}, []):
-            told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-            click.echo(f"{key.replace('_', ' '):10}  {told}")
-    for line in found.get("degraded", []):
-        click.echo(f"{click.style('degraded', fg='yellow'):10}  {line}")
+    click.echo(f"{found['site']}/{found['gateway']}: shoptwin {found['version']}, up {found['uptime']}, {found['now']}")
+    standing = {priority: count for priority, count in found["alarms"].items() if count}
+    told = ", ".join(f"{count} {priority}" for priority, count in standing.items())
+    click.echo(f"alarms    {told or 'none'}")
+    outbox = found["outbox"]
+    if "connected" not in outbox:
+        broker = "no [mqtt]: nothing is published"
+    else:
+        broker = "connected" if outbox["connected"] else f"away: {outbox.get('error') or 'not reached yet'}"
+    click.echo(f"broker    {broker}, {outbox.get('messages', 0)} messages in the outbox")
+    for line in found["degraded"]:
+        click.echo(f"{click.style('degraded', fg='yellow')}  {line}")
 
 
 def _devices(devices: list[dict[str, Any]]) -> None:
     title("devices")
-    rows = (
-        (
-            d.get("device"), d.get("driver"), d.get("health"), d.get("tags"), d.get("polls"), d.get("missed_polls"),
-            d.get("bad_samples"), d.get("latency_p50_ms"), d.get("reason"),
-        )
-        for d in devices
-    )  # fmt: skip
-    table(("device", "driver", "health", "tags", "polls", "missed", "bad", "p50 ms", "reason"), rows)
+    headings = ("device", "driver", "health", "tags", "polls", "missed", "bad", "p50 ms", "reason")
+    keys = ("device", "driver", "health", "tags", "polls", "missed_polls", "bad_samples", "latency_p50_ms", "reason")
+    table(headings, ([device.get(key) for key in keys] for device in devices))
 
 
 def _machines(machines: list[dict[str, Any]]) -> None:
     title("machines")
-    rows = (
-        (
-            m.get("machine", m.get("name")), m.get("state"), pick(m, "health", "state"), pick(m, "health", "score"),
-            _share(pick(m, "health", "progress")), m.get("alarms"), m.get("maintenance"),
-        )
-        for m in machines
+    table(("machine", "state", "health", "score", "learned", "alarms", "maintenance"), map(_machine, machines))
+    for machine in machines:
+        for line in _evidence(machine):
+            click.echo(f"  {machine['name']}: {line}")
+
+
+def _machine(machine: dict[str, Any]) -> tuple[Any, ...]:
+    progress, window = pick(machine, "health", "progress"), machine["maintenance"]
+    return (
+        machine["name"], machine["state"], pick(machine, "health", "state"), pick(machine, "health", "score"),
+        None if progress is None else f"{progress:.0%}", machine["alarms"],
+        window and f"until {window['until'] or 'switched off'}: {window['reason']}",
     )  # fmt: skip
-    table(("machine", "state", "health", "score", "learned", "alarms", "maintenance"), rows)
 
 
-def _share(progress: float | None) -> str | None:
-    return None if progress is None else f"{progress:.0%}"
+def _evidence(machine: dict[str, Any]) -> Iterator[str]:
+    """Say what moved, where the health is not normal, and why where it abstains."""
+    if pick(machine, "health", "state") == "abnormal":
+        yield from machine["health"]["evidence"]
+    if note := pick(machine, "health", "note"):
+        yield note

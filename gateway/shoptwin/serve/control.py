@@ -9,7 +9,8 @@ class Control(Protocol):
     """The daemon, as seen from its doors. Methods raise ShoptwinError, whose code decides the HTTP status.
 
     `status()` has `version`, `site`, `gateway`, `started`, `now`, `devices` (each as `acquire` reports it), `machines`,
-    `alarms` (how many stand, by priority), `outbox`, `store` and `degraded` (what does not work, in words).
+    `alarms` (how many stand, by priority), `outbox` (`messages`, and `connected` where there is a broker), `store` and
+    `degraded` (what does not work, in words).
     """
 
     def status(self) -> dict[str, Any]:

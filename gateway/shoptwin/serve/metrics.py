@@ -37,7 +37,8 @@ class StatusCollector(Collector):
         yield info
         yield from _devices(status.get("devices", []))
         yield from _alarms(status.get("alarms"))
-        yield from _outbox(status.get("outbox"))
+        yield from _outbox(status.get("outbox", {}))
+        yield from _store(status.get("store", {}))
         yield _degraded(status.get("degraded", []))
 
     def describe(self) -> Iterator[Metric]:
@@ -90,13 +91,20 @@ def _alarms(standing: dict[str, int] | None) -> Iterator[Metric]:
     yield family
 
 
-def _outbox(outbox: dict[str, Any] | int | None) -> Iterator[Metric]:
-    if outbox is None:
-        return
-    waiting = outbox if isinstance(outbox, int) else outbox.get("pending", 0)
-    yield GaugeMetricFamily(f"{PREFIX}_outbox_messages", "Messages that wait for the broker.", value=waiting)
-    if isinstance(outbox, dict) and "connected" in outbox:
+def _outbox(outbox: dict[str, Any]) -> Iterator[Metric]:
+    if "messages" in outbox:
+        text = "Messages that wait for the broker."
+        yield GaugeMetricFamily(f"{PREFIX}_outbox_messages", text, value=outbox["messages"])
+    if "connected" in outbox:
         yield GaugeMetricFamily(f"{PREFIX}_broker_up", "1 while the broker is connected.", value=outbox["connected"])
+
+
+def _store(store: dict[str, Any]) -> Iterator[Metric]:
+    if "bytes" in store:
+        yield GaugeMetricFamily(f"{PREFIX}_store_bytes", "What twin.db takes on the disk.", value=store["bytes"])
+    for key, text in (("written", "Samples that were stored."), ("lost", "Samples that could not be stored.")):
+        if key in store:
+            yield CounterMetricFamily(f"{PREFIX}_store_samples_{key}", text, value=store[key])
 
 
 def _degraded(degraded: list[str]) -> Metric:

@@ -32,7 +32,8 @@ class Recorder:
         }  # fmt: skip
         return {
             "version": "0.1.0", "site": "plant-1", "gateway": "gw", "devices": [device], "alarms": {"high": 2},
-            "outbox": {"pending": 5, "connected": True}, "degraded": [],
+            "outbox": {"messages": 5, "connected": True}, "degraded": [],
+            "store": {"bytes": 4096, "written": 9, "lost": 0},
         }  # fmt: skip
 
     def alarms(self, *, active: bool) -> list[dict[str, Any]]:
