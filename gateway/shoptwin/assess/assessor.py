@@ -1,0 +1,220 @@
+"""The Assessor: windows in, verdicts and evidence out. Feature models run once over all machines of a call."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shoptwin.assess import learned as files
+from shoptwin.assess.features import Features, Observed
+from shoptwin.assess.fusion import fuse
+from shoptwin.assess.layout import Layout
+from shoptwin.assess.learned import Pointer
+from shoptwin.assess.pacing import Pacing
+from shoptwin.assess.progress import LearningState, LearnRequest, progress
+from shoptwin.assess.track import Track
+from shoptwin.assess.verdicts import Verdicts
+from shoptwin.domain.assessment import Judgement, Observation
+from shoptwin.domain.errors import ModelError, ModelRejected
+from shoptwin.domain.machine import MachineState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from shoptwin.assess.shelf import ModelShelf
+    from shoptwin.domain.assessment import Assessment, Window
+    from shoptwin.domain.machine import Machine
+    from shoptwin.domain.tag import TagTable
+
+_MORE = 2
+"""A fit that gave nothing is asked for again when there are so many times the rows."""
+
+
+class Assessor:
+    """Judges windows. `assess`, `adopt`, `forget` and `configure` belong to one worker thread; `due` to the loop."""
+
+    def __init__(self, table: TagTable, machines: Sequence[Machine], models: ModelShelf | None, learned: Path) -> None:
+        self._learned = learned
+        self._models = models
+        self._features = Features(models)
+        self._verdicts = Verdicts(self._features)
+        self._layouts: dict[str, Layout] = {}
+        self._tracks: dict[tuple[str, str], Track] = {}
+        self._pacing: dict[str, Pacing] = {}
+        self.configure(table, machines)
+
+    def configure(self, table: TagTable, machines: Sequence[Machine]) -> None:
+        """Take a new configuration: indicators whose observed values stay the same keep their state."""
+        before = self._tracks
+        self._features.prepare(machines)
+        self._layouts = {m.name: self._features.layout(table, m) for m in machines}
+        self._tracks, self._pacing = {}, {n: self._pacing.get(n, Pacing()) for n in self._layouts}
+        for machine, layout in self._layouts.items():
+            for indicator in layout.indicators:
+                names = layout.vibration if indicator == "vibration" else layout.process
+                old = before.get((machine, indicator))
+                if old is not None and old.names == names:
+                    self._tracks[machine, indicator] = old
+                    continue
+                pointer = files.read_pointer(self._learned, machine, indicator)
+                self._tracks[machine, indicator] = Track(machine, indicator, names, pointer)
+                try:
+                    self._adopt(self._tracks[machine, indicator])
+                except ModelError as e:
+                    self._tracks[machine, indicator].problem = str(e)
+        self._features.forget({t for layout in self._layouts.values() for t in layout.tags})
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Models that are not used, by id or `<machine>/<indicator>`, with the reason and the cure; alarms say so."""
+        shipped = {n: str(e) for n, e in self._models.refused.items()} if self._models else {}
+        return shipped | {f"{m}/{i}": t.problem for (m, i), t in self._tracks.items() if t.problem and not t.tried}
+
+    @property
+    def unavailable(self) -> str:
+        """Why no model runs at all, so that limits alone guard the machines; empty where models run."""
+        return self._models.unavailable if self._models else "no models are in use: limit alarms alone"
+
+    def due(self, machine: str, fresh: frozenset[int], now: int) -> bool:
+        """Tell whether a window is worth assessing: the fast tags of an indicator are all new, or overdue."""
+        layout = self._layouts.get(machine)
+        if layout is None:
+            return False
+        waves = frozenset(layout.waveforms)
+        if waves and waves <= fresh:
+            return True
+        wanted = frozenset(layout.scalars) or waves or frozenset(layout.tags)
+        return self._pacing[machine].due(wanted, fresh, now)
+
+    def assess(self, windows: Sequence[Window]) -> Judgement:
+        """Judge windows: for each the indicators that got news, and `health`, always."""
+        known = [w for w in windows if w.machine in self._layouts]
+        observed = self._features.observe(known, self._layouts)
+        assessments: list[Assessment] = []
+        observations: list[Observation] = []
+        for window, rows in zip(known, observed, strict=True):
+            parts = []
+            for indicator in self._layouts[window.machine].indicators:
+                track, row = self._tracks[window.machine, indicator], rows.get(indicator)
+                verdict = self._judge(track, window, row, observations)
+                parts.append(verdict)
+                if row is not None:
+                    assessments.append(verdict)
+            assessments.append(fuse(window.machine, window.now, parts, self._why_not(window.machine)))
+        return Judgement(tuple(assessments), tuple(observations))
+
+    def _judge(self, track: Track, window: Window, row: Observed | None, observations: list[Observation]) -> Assessment:
+        layout, now = self._layouts[track.machine], window.now
+        if row is None:
+            return self._verdicts.unchanged(track, layout, now, self._progress(track, now))
+        if not window.maintenance and window.state is not MachineState.OFF and np.isfinite(row.values[:-1]).any():
+            if not track.first and not track.pointer.since:
+                track.pointer = Pointer(track.pointer.version, now)
+                files.write_pointer(self._learned, track.machine, track.indicator, track.pointer)
+            track.observe(now, row.values)
+            values = row.values.astype(np.float32)
+            observations.append(Observation(track.machine, track.indicator, now, window.state, track.names, values))
+        track.latest = self._verdicts.of(track, layout, window, row, self._progress(track, now))
+        return track.latest
+
+    # Learning: what to fit, when, and putting it into use.
+
+    def requests(self, now: int) -> tuple[LearnRequest, ...]:
+        """Return what should be learned now; each is returned once, and again when there is twice the evidence."""
+        out = []
+        for (machine, indicator), track in self._tracks.items():
+            learning = self._layouts[machine].machine.learning
+            until = learning.until if learning.until is not None and track.pointer.since < learning.until else None
+            done = track.learned is not None and not (
+                until is not None and track.learned.manifest["asked_until"] < until <= now
+            )
+            if done or not track.rows or track.rows < _MORE * track.tried or self._progress(track, now) < 1:
+                continue
+            track.tried = track.rows
+            budget = self._layouts[machine].machine.false_alarms_per_month
+            out.append(LearnRequest(machine, indicator, track.pointer.since, until or now, budget))
+        return tuple(out)
+
+    def adopt(self, machine: str) -> None:
+        """Put what was newly learned of a machine into use, in one step.
+
+        Raises:
+            ModelRejected: hash, shape or inputs are wrong; what was in use before stays in use.
+        """
+        for (name, _), track in self._tracks.items():
+            if name == machine:
+                self._adopt(track)
+
+    def _adopt(self, track: Track) -> None:
+        pointer = files.read_pointer(self._learned, track.machine, track.indicator)
+        if track.learned is not None and track.learned.version == pointer.version:
+            return
+        if self._models is None or self._models.unavailable:
+            return
+        try:
+            baseline = files.load(self._learned, track.machine, track.indicator)
+            if baseline is not None and (strange := set(baseline.names) - set(track.names)):
+                raise ModelRejected(
+                    f"what was learned of {track.machine} needs {', '.join(sorted(strange))}",
+                    "The tags have changed: learning starts anew",
+                )
+        except ModelError as e:
+            track.problem, track.tried = str(e), 0
+            raise
+        track.swap(baseline)
+        track.pointer = pointer
+
+    def forget(self, machine: str, indicator: str, since: int) -> None:
+        """Start one baseline anew: nothing from before `since` (ns UTC) is learned from. Kept across restarts."""
+        track = self._tracks[machine, indicator]
+        track.pointer = Pointer("", since)
+        files.write_pointer(self._learned, machine, indicator, track.pointer)
+        track.swap(None)
+        track.recent = deque(maxlen=track.recent.maxlen)
+        track.rows, track.tried, track.first, track.alarm, track.against = 0, 0, since, False, 0
+        track.latest, track.problem = None, ""
+
+    def sensor_replaced(self, tag: int, now: int) -> tuple[str, str]:
+        """Start the baseline anew that the tag (its index) belongs to; returns its machine and indicator.
+
+        Raises:
+            ModelError: no indicator looks at that tag.
+        """
+        for machine, layout in self._layouts.items():
+            if tag in layout.waveforms:
+                self.forget(machine, "vibration", now)
+                return machine, "vibration"
+            if tag in layout.scalars:
+                self.forget(machine, "process", now)
+                return machine, "process"
+        raise ModelError("no baseline looks at this tag", "Only tags with a role that is judged have one")
+
+    def learning(self, machine: str, now: int) -> tuple[LearningState, ...]:
+        """Return how the learning of each indicator of a machine stands."""
+        return tuple(
+            LearningState(
+                machine, indicator, track.pointer.since, self._progress(track, now),
+                track.learned.version if track.learned else "", track.problem,
+            )
+            for (name, indicator), track in self._tracks.items() if name == machine
+        )  # fmt: skip
+
+    def _progress(self, track: Track, now: int) -> float:
+        if track.learned is not None:
+            return 1.0
+        if not track.pointer.since:
+            return 0.0
+        return progress(self._layouts[track.machine].machine.learning, track.pointer.since, now)
+
+    def _why_not(self, machine: str) -> str:
+        """Say why an indicator that the tags would allow is not there, if so."""
+        if self.unavailable:
+            return self.unavailable
+        if not self._layouts[machine].indicators:
+            return (
+                "no tag that health could be told from: give one the role vibration, waveform, temperature or current"
+            )
+        return ""

@@ -1,0 +1,132 @@
+"""What was learned of one machine, on disk: `<learned>/<machine>/<indicator>-<version>.onnx` and `.json`, and a pointer.
+
+The pointer, `<indicator>.json`, is replaced in one step, so that a reader sees the old version or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+
+from shoptwin.assess.session import Session
+from shoptwin.assess.shelf import check_hash, check_shapes
+from shoptwin.domain.errors import ModelRejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_CURE = "The one before stays in use; it is learned anew with: shoptwin sensor-replaced, or a new learning.until"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What of one indicator is in use. `since`: nothing from before it (ns UTC) is learned from; 0 is the beginning."""
+
+    version: str = ""
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """A learned baseline that was checked and can run."""
+
+    id: str
+    version: str
+    sha256: str
+    manifest: dict[str, Any]
+    session: Session
+
+    @property
+    def names(self) -> list[str]:
+        """Observed values that it takes, in order."""
+        names: list[str] = self.manifest["names"]
+        return names
+
+    def start(self) -> dict[str, NDArray[np.float64]]:
+        """Return the state before the first row."""
+        return {
+            name: np.full(s["shape"], np.nan if s["fill"] is None else s["fill"])
+            for name, s in self.manifest["state"].items()
+        }
+
+    def age(self, now: int) -> float:
+        """Return how many rows ago learning ended, at the pace of the rows that it learned from."""
+        span = self.manifest["learned_until"] - self.manifest["learned_from"]
+        pace = max(span / max(self.manifest["rows"] - 1, 1), 1.0)
+        return max((now - self.manifest["learned_until"]) / pace, 0.0)
+
+    def step(
+        self, x: NDArray[np.float64], age: float, alarmed: bool, state: dict[str, NDArray[np.float64]]
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.float64]]]:
+        """Judge one row [names]: the outputs by name, and the new state."""
+        feeds = {"x": x, "age": np.array([age]), "alarmed": np.array([float(alarmed)])}
+        out = self.session.run(feeds | {f"state.{name}": array for name, array in state.items()})
+        return out, {name: out[f"next.{name}"] for name in state}
+
+
+def folder(learned: Path, machine: str) -> Path:
+    """Return the folder of one machine; any name is safe."""
+    return learned / quote(machine, safe=" ")
+
+
+def read_pointer(learned: Path, machine: str, indicator: str) -> Pointer:
+    """Return what is in use; the empty Pointer where nothing is, or where the file cannot be read."""
+    try:
+        told = json.loads((folder(learned, machine) / f"{indicator}.json").read_text("utf-8"))
+        return Pointer(str(told["version"]), int(told["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Pointer()
+
+
+def write_pointer(learned: Path, machine: str, indicator: str, pointer: Pointer) -> None:
+    """Replace the pointer in one step that a power cut does not halve."""
+    told = {"version": pointer.version, "since": pointer.since}
+    write_atomically(folder(learned, machine) / f"{indicator}.json", json.dumps(told).encode())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file beside its place, sync it, move it there, sync the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def load(learned: Path, machine: str, indicator: str) -> Learned | None:
+    """Return the baseline in use, checked; None where nothing has been learned.
+
+    Raises:
+        ModelRejected: the files are missing or damaged, or hash or shapes are not those of the manifest.
+    """
+    pointer = read_pointer(learned, machine, indicator)
+    if not pointer.version:
+        return None
+    stem = folder(learned, machine) / f"{indicator}-{pointer.version}"
+    name = f"what was learned of {machine} ({indicator}, version {pointer.version})"
+    try:
+        manifest: dict[str, Any] = json.loads(stem.with_suffix(".json").read_text("utf-8"))
+        data = stem.with_suffix(".onnx").read_bytes()
+        state = {f"state.{n}": tuple(s["shape"]) for n, s in manifest["state"].items()}
+        declared = manifest["names"], manifest["learned_from"], manifest["learned_until"], manifest["rows"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise ModelRejected(f"{name} cannot be read: {e}", _CURE) from e
+    check_hash(name, data, str(manifest.get("sha256")))
+    session = Session(data, name)
+    row: dict[str, tuple[Any, ...]] = {"x": (len(declared[0]),), "age": (1,), "alarmed": (1,)}
+    check_shapes(name, row | state, session.inputs)
+    return Learned(f"{indicator}-{machine}", pointer.version, str(manifest["sha256"]), manifest, session)

@@ -1,0 +1,53 @@
+"""When learning is done (pure), and the request that a learning process is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shoptwin.domain.machine import Learning
+
+
+def progress(learning: Learning, since: int, now: int) -> float:
+    """Return how much of the learning that began at `since` is done at `now`, 0 to 1; from 1 on a fit may be tried.
+
+    A user's `until` ends learning, unless it began after it (a sensor was replaced since): then the span counts.
+    """
+    end = learning.until if learning.until is not None and since < learning.until else since + learning.span
+    return 1.0 if now >= end else max(0.0, (now - since) / max(end - since, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class LearnRequest:
+    """What to learn: one indicator of one machine, from evidence in [since, until), ns UTC."""
+
+    machine: str
+    indicator: str
+    since: int
+    until: int
+    false_alarms_per_month: float = 1.0
+
+    def arguments(self, twin: Path, learned: Path) -> list[str]:
+        """Return the arguments of `python -m shoptwin.learn` that do it."""
+        return [
+            "--twin", str(twin), "--learned", str(learned), "--machine", self.machine, "--indicator", self.indicator,
+            "--since", str(self.since), "--until", str(self.until), "--false-alarms", repr(self.false_alarms_per_month),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LearningState:
+    """How the learning of one indicator stands."""
+
+    machine: str
+    indicator: str
+    since: int
+    """When it began, ns UTC; 0 before the first observation."""
+    progress: float
+    version: str
+    """The baseline in use, empty while there is none."""
+    problem: str = ""
+    """Why the last attempt gave nothing, or why a baseline was refused."""

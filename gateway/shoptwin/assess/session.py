@@ -1,0 +1,73 @@
+"""Running an ONNX model: onnxruntime is imported when the first model is opened, and never in a process without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.domain.errors import ModelError, ModelRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_ERRORS_ONLY = 3
+NO_RUNTIME = "no-onnxruntime"
+
+
+class Session:
+    """One model, run on one thread without spinning: the loop beside it must keep its core."""
+
+    def __init__(self, model: bytes, name: str) -> None:
+        """Open a model.
+
+        Raises:
+            ModelError: onnxruntime is not there (code `no-onnxruntime`).
+            ModelRejected: onnxruntime does not accept the model.
+        """
+        runtime = _runtime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        options.enable_cpu_mem_arena = False  # an arena keeps the memory of the largest batch for ever
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        try:
+            self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as e:  # noqa: BLE001 - onnxruntime's own errors share no base class with each other
+            raise ModelRejected(f"{name} cannot be opened: {e}", "Install it again, or learn it anew") from e
+        self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
+        self.outputs = {o.name: tuple(o.shape) for o in self._session.get_outputs()}
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model; arrays by name in and out. Inputs that the graph does not have are left out."""
+        wanted = {name: array for name, array in feeds.items() if name in self.inputs}
+        return dict(zip(self.outputs, self._session.run(None, wanted), strict=True))
+
+
+def _runtime() -> Any:  # noqa: ANN401 - onnxruntime has no types
+    try:
+        import onnxruntime  # noqa: PLC0415 - 45 MB that a box with limits alone need not load
+    except ImportError as e:
+        raise ModelError(
+            f"onnxruntime cannot be imported: {e}",
+            "Limit alarms stay on. Install it with: pip install onnxruntime",
+            code=NO_RUNTIME,
+        ) from e
+    return onnxruntime
+
+
+def same_shape(declared: tuple[Any, ...], actual: tuple[Any, ...]) -> bool:
+    """Tell whether two shapes agree; a word or None in either is a size known at run time."""
+    return len(declared) == len(actual) and all(
+        not (isinstance(d, int) and isinstance(a, int)) or d == a for d, a in zip(declared, actual, strict=True)
+    )
+
+
+def finite(x: NDArray[Any], default: float = 0.0) -> float:
+    """Return the one number in `x`, or `default` where it is not finite; at most a million either way."""
+    value = float(np.asarray(x).reshape(-1)[0])
+    return float(np.clip(value, -1e6, 1e6)) if np.isfinite(value) else default

@@ -1,0 +1,101 @@
+"""From what a baseline said of a row to an Assessment: the verdict, how sure, in which words, or why it abstains."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shoptwin.assess import words
+from shoptwin.assess.features import STALE_INTERVALS
+from shoptwin.domain.assessment import Assessment, Verdict
+from shoptwin.domain.machine import MachineState
+from shoptwin.domain.timing import MINUTE, format_duration
+
+if TYPE_CHECKING:
+    from shoptwin.assess.features import Features, Observed
+    from shoptwin.assess.layout import Layout
+    from shoptwin.assess.track import Judged, Track
+    from shoptwin.domain.assessment import Window
+
+_ROWS_FOR_HALF = 50.0
+"""Rows learned from at which a verdict is half as sure as one can be."""
+
+
+class Verdicts:
+    """Builds assessments; keeps nothing but the way to the feature models' names."""
+
+    def __init__(self, features: Features) -> None:
+        self._features = features
+
+    def of(self, track: Track, layout: Layout, window: Window, row: Observed, progress: float) -> Assessment:
+        """Judge one observed row."""
+        blank = Assessment(
+            track.machine, track.indicator, window.now, Verdict.LEARNING, 0.0,
+            input_age=max(window.now - row.oldest, 0), progress=progress, alarm=track.alarm,
+        )  # fmt: skip
+        if track.learned is not None:
+            learned = track.learned
+            blank = replace(blank, model=f"{learned.id}@{learned.version}", sha256=learned.sha256, progress=1.0)
+        lacking = "; ".join(f"{tag} {why}" for tag, why in row.missing.items())
+        if window.maintenance:
+            return replace(blank, state=Verdict.NO_DATA, note="in maintenance: not judged, and nothing is learned")
+        if window.state is MachineState.OFF:
+            return replace(blank, state=Verdict.UNKNOWN_REGIME, note="the machine is off: not judged")
+        if track.learned is None:
+            return self._unlearned(blank, track, lacking)
+        if needed := track.lacking(row.values):
+            return replace(blank, state=Verdict.NO_DATA, note=f"needs {words.plain(needed)}: {lacking}")
+        judged = track.judge(window.now, row.values)
+        if judged is None:
+            return blank
+        return self._judged(replace(blank, alarm=track.alarm), track, layout, judged, lacking)
+
+    def unchanged(self, track: Track, layout: Layout, now: int, progress: float) -> Assessment:
+        """Return the latest verdict while an indicator has no news; after too long there is no data."""
+        del layout
+        latest = track.latest
+        if latest is None:
+            note = f"{track.indicator}: nothing was received yet"
+            return Assessment(track.machine, track.indicator, now, Verdict.LEARNING, 0.0, progress=progress, note=note)
+        age = now - latest.time
+        pace = track.pace()
+        if age > max(STALE_INTERVALS * pace, MINUTE):
+            note = f"nothing new for {format_duration(age)}"
+            return replace(latest, time=now, state=Verdict.NO_DATA, input_age=latest.input_age + age, note=note)
+        return replace(latest, time=now, input_age=latest.input_age + age)
+
+    def _unlearned(self, blank: Assessment, track: Track, lacking: str) -> Assessment:
+        if lacking and not track.rows:
+            return replace(blank, state=Verdict.NO_DATA, note=lacking)
+        note = f"learning, {blank.progress:.0%}"
+        if blank.progress >= 1:
+            note = track.problem or "learned enough: the baseline is being made"
+        return replace(blank, note=f"{note}; {lacking}" if lacking else note)
+
+    def _judged(self, blank: Assessment, track: Track, layout: Layout, judged: Judged, lacking: str) -> Assessment:
+        learned = track.learned
+        if learned is None:
+            return blank
+        tags = {tag.name: tag for tag in layout.tags.values()}
+        note = f"without {lacking}" if lacking else ""
+        if judged.state is Verdict.UNKNOWN_REGIME:
+            note = f"{words.plain(learned.manifest['contexts'])} outside what was learned: no verdict on health here"
+            return replace(blank, state=judged.state, score=judged.score, note=note)
+        if judged.state is Verdict.NO_DATA:
+            return replace(blank, state=judged.state, note=f"too little to judge by: {lacking}")
+        if track.indicator == "vibration" and self._features.waves is not None:
+            rates = {layout.tags[t].name: r for t, r in self._features.rates.items() if t in layout.tags}
+            evidence = words.vibration(judged, learned, self._features.waves, rates)
+        else:
+            evidence = words.process(judged, learned, tags)
+        return replace(
+            blank, state=judged.state, score=judged.score, note=note, evidence=evidence,
+            confidence=_confidence(judged, learned.manifest["rows"]),
+        )  # fmt: skip
+
+
+def _confidence(judged: Judged, rows: int) -> float:
+    """Return how sure a verdict is: by how much was learned, how much of it is seen, and how far from the threshold."""
+    clear = min(abs(math.log(max(judged.score, 1e-3))) / math.log(2), 1.0)
+    return round(rows / (rows + _ROWS_FOR_HALF) * judged.known * (0.5 + 0.5 * clear), 3)

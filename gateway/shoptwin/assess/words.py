@@ -1,0 +1,82 @@
+"""Evidence in an operator's words: what moved, by how much, compared with what."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shoptwin.assess.names import Name
+from shoptwin.domain.tag import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shoptwin.assess.learned import Learned
+    from shoptwin.assess.track import Judged
+    from shoptwin.assess.waveforms import WaveformFeatures
+    from shoptwin.domain.tag import Tag
+
+MOST = 3
+_WORTH_TELLING = 0.8
+
+
+def process(judged: Judged, learned: Learned, tags: Mapping[str, Tag]) -> tuple[str, ...]:
+    """Tell which tags lie off what is normal, the furthest first; `tags` by name."""
+    if judged.score < _WORTH_TELLING:
+        return ()
+    strength = np.maximum(judged.ratio, 0.0) if judged.ratio.max(initial=0) >= judged.joint else np.abs(judged.lean)
+    told = []
+    for i in np.argsort(-strength, kind="stable")[:MOST]:
+        name = Name.parse(learned.manifest["evidence"][i])
+        off = float(judged.lean[i]) * learned.manifest["deviation"][i]
+        if not math.isfinite(off) or strength[i] < strength.max() / 2:
+            continue
+        unit = tags[name.tag].unit if name.tag in tags else ""
+        explained = learned.manifest["explained"].get(str(name), [])
+        told.append(
+            f"{name.tag} {abs(off):.3g}{' ' if unit else ''}{unit} {'above' if off > 0 else 'below'} "
+            f"{f'what {_list(explained)} explain' + ('s' if len(explained) == 1 else '') if explained else 'normal'}"
+            f" ({abs(float(judged.lean[i])):.1f} times its usual spread)"
+        )
+    if judged.joint > judged.ratio.max(initial=0) and len(learned.manifest["evidence"]) > 1:
+        told.insert(0, f"the tags together are off their usual pattern, {judged.joint:.1f} times the limit")
+    return tuple(told)
+
+
+def vibration(
+    judged: Judged, learned: Learned, features: WaveformFeatures, rates: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Tell which bands of which waveform have grown, the most first; `rates` in Hz by tag."""
+    if judged.score < _WORTH_TELLING:
+        return ()
+    told = []
+    if judged.joint > judged.ratio.max(initial=0):
+        told.append(
+            f"the shape of the spectrum is off what was learned at this load, {judged.joint:.1f} times the limit"
+        )
+    for i in np.argsort(-np.abs(judged.lean), kind="stable")[:MOST]:
+        name = Name.parse(learned.manifest["evidence"][i])
+        low, high = features.band(int(name.feature.removeprefix("band")) - 1, rates.get(name.tag, 1.0))
+        told.append(f"{name.tag} energy in {_hertz(low, high)} is {_times(float(judged.lean[i]))} normal")
+    return tuple(told)
+
+
+def _times(ln: float) -> str:
+    factor = math.exp(min(ln, 50.0))
+    return f"{factor:.1f} times" if factor < 100 else f"{factor:.0f} times"  # noqa: PLR2004 - digits that mean something
+
+
+def _hertz(low: float, high: float) -> str:
+    return f"{low / 1000:.1f}-{high / 1000:.1f} kHz" if high >= 1000 else f"{low:.0f}-{high:.0f} Hz"  # noqa: PLR2004
+
+
+def _list(names: list[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"  # noqa: PLR2004
+
+
+def plain(names: list[str]) -> str:
+    """Name tags by their own names: what stands in a note."""
+    shown = [Name.parse(n).tag if Name.parse(n).role is not Role.STATE else "the machine's state" for n in names]
+    return _list(list(dict.fromkeys(shown)))

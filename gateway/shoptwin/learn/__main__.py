@@ -1,0 +1,54 @@
+"""`python -m shoptwin.learn`: learn one indicator of one machine from the evidence in twin.db, then end.
+
+Exit codes: 0 learned (the last line is the new version), 3 too little evidence yet (ask again later), 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from shoptwin.assess.progress import LearnRequest
+from shoptwin.domain.errors import ModelError, ShoptwinError
+from shoptwin.domain.timing import parse_time
+from shoptwin.learn.run import run
+from shoptwin.store.sample_reader import SampleReader
+
+TOO_LITTLE = 3
+NICE = 19
+"""The loop, the drivers and the alarms go before learning, always."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m shoptwin.learn", description="Learn what is normal of a machine.")
+    parser.add_argument("--twin", type=Path, required=True, help="twin.db, which is only read")
+    parser.add_argument("--learned", type=Path, required=True, help="where baselines are kept")
+    parser.add_argument("--machine", required=True)
+    parser.add_argument("--indicator", required=True, choices=("vibration", "process"))
+    parser.add_argument("--since", type=_time, default=0, help="ISO 8601, or ns since 1970 UTC")
+    parser.add_argument("--until", type=_time, required=True, help="the same; evidence from before it is used")
+    parser.add_argument("--false-alarms", type=float, default=1.0, help="a month")
+    told = parser.parse_args(arguments)
+    request = LearnRequest(told.machine, told.indicator, told.since, told.until, told.false_alarms)
+    try:
+        evidence = SampleReader(told.twin).observations(told.machine, told.indicator, told.since, told.until)
+        print(run(request, evidence, told.learned))  # noqa: T201 - what the daemon reads
+    except ModelError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return TOO_LITTLE
+    except (ShoptwinError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _time(text: str) -> int:
+    return int(text) if text.lstrip("-").isdigit() else parse_time(text)
+
+
+if __name__ == "__main__":
+    os.nice(NICE)
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""Regimes: what a machine is asked to do (load, speed, state), and what is normal at each of it, linear between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoptwin.learn.graph import Graph
+    from shoptwin.learn.statistics import Array
+
+LEVELS = 8
+"""A tag with at most so many values in the learning part has a level at each of them, else at quantiles."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """Columns of the input that tell the regime, each with the knots at which its levels were learned."""
+
+    columns: tuple[int, ...]
+    knots: tuple[Array, ...]
+    margin: float
+    """How far outside the knots is still known, as a share of their range."""
+
+    @classmethod
+    def of(cls, x: Array, columns: Sequence[int], margin: float) -> Context:
+        """Choose the knots from the rows `x` [n, names]."""
+        return cls(tuple(columns), tuple(_knots(x[:, c]) for c in columns), margin)
+
+    @property
+    def width(self) -> int:
+        """Columns of the design matrix: one for all, and one a knot."""
+        return 1 + sum(len(k) for k in self.knots)
+
+    def bounds(self, i: int) -> tuple[float, float]:
+        """Return the lowest and highest value of context `i` that counts as known."""
+        low, high = float(self.knots[i][0]), float(self.knots[i][-1])
+        room = self.margin * (high - low) if high > low else 0.05 * abs(high)
+        return low - room - 1e-9, high + room + 1e-9
+
+    def design(self, x: Array) -> Array:
+        """Return the weights of the levels for rows `x` [n, names]: [n, width], 1 and then hat functions."""
+        parts = [np.ones((len(x), 1))]
+        for column, knots in zip(self.columns, self.knots, strict=True):
+            rise, shift = _hats(knots)
+            at = np.clip(x[:, column : column + 1], knots[0], knots[-1])
+            parts.append(np.clip(np.minimum(at * rise[0] + shift[0], at * rise[1] + shift[1]), 0, 1))
+        return np.concatenate(parts, axis=1)
+
+    def outside(self, x: Array) -> bool:
+        """Tell whether a row [names] lies outside the learned regimes."""
+        return any(not low <= x[c] <= high for c, (low, high) in self._limits() if not np.isnan(x[c]))
+
+    def between(self, level: Array) -> tuple[Array, Array]:
+        """Return what makes interpolation uncertain: pairs of neighbouring levels [p, 2] and their squared steps [p, m].
+
+        Halfway between two levels the truth may lie anywhere between them: variance u (1 - u) step^2.
+        """
+        pairs, at = [], 1
+        for knots in self.knots:
+            pairs += [(at + i, at + i + 1) for i in range(len(knots) - 1)]
+            at += len(knots)
+        index = np.array(pairs, np.int64).reshape(-1, 2)
+        return index, (level[index[:, 1]] - level[index[:, 0]]) ** 2
+
+    def visits(self, x: Array) -> Array:
+        """Return the number of the visit that each row belongs to: a run of rows nearest to the same knots, [n]."""
+        if not self.columns:
+            return np.zeros(len(x))
+        near = np.stack([self._near(x, i) for i in range(len(self.columns))], axis=1)
+        changed = (np.diff(near, axis=0) != 0).any(axis=1)
+        return np.concatenate([[0.0], np.cumsum(changed)])
+
+    def revisited(self, x: Array) -> bool:
+        """Tell whether every level of every context was visited at least twice, and there is more than one."""
+        for i, knots in enumerate(self.knots):
+            near = self._near(x, i)
+            starts = near[np.concatenate([[True], np.diff(near) != 0])]
+            if len(knots) > 1 and (np.bincount(starts, minlength=len(knots)) < 2).any():  # noqa: PLR2004 - twice
+                return False
+        return any(len(knots) > 1 for knots in self.knots)
+
+    def _near(self, x: Array, i: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+        return np.abs(x[:, self.columns[i], None] - self.knots[i]).argmin(1)
+
+    def _limits(self) -> list[tuple[int, tuple[float, float]]]:
+        return [(c, self.bounds(i)) for i, c in enumerate(self.columns)]
+
+    def graph(self, g: Graph, x: str) -> tuple[str, str]:
+        """Write `design` and `outside` for `x` [names] into a graph: ([width], flag)."""
+        parts, flags = [g.const(np.ones(1))], [g.const(np.zeros(1, bool))]
+        for i, (column, knots) in enumerate(zip(self.columns, self.knots, strict=True)):
+            rise, shift = _hats(knots)
+            low, high = self.bounds(i)
+            raw = g.op("Slice", x, [column], [column + 1])
+            flags += [g.op("Less", raw, low), g.op("Greater", raw, high)]
+            at = g.op("Min", g.op("Max", raw, float(knots[0])), float(knots[-1]))
+            sides = [g.op("Add", g.op("Mul", at, rise[s]), shift[s]) for s in (0, 1)]
+            parts.append(g.op("Min", g.op("Max", g.op("Min", *sides), 0.0), 1.0))
+        any_flag = flags[0]
+        for flag in flags[1:]:
+            any_flag = g.op("Or", any_flag, flag)
+        return g.op("Concat", *parts, axis=0), any_flag
+
+
+def _knots(x: Array) -> Array:
+    values = np.unique(x[~np.isnan(x)])
+    if len(values) > LEVELS:
+        values = np.unique(np.quantile(values, np.linspace(0, 1, 5)))
+    return np.asarray(values, np.float64)
+
+
+def _hats(knots: Array) -> tuple[Array, Array]:
+    """Return slopes and offsets [2, knots] of the rising and falling sides; the ends stay at 1 outwards."""
+    rise, shift = np.zeros((2, len(knots))), np.ones((2, len(knots)))
+    step = np.diff(knots)
+    rise[0, 1:], shift[0, 1:] = 1 / step, -knots[:-1] / step
+    rise[1, :-1], shift[1, :-1] = -1 / step, knots[1:] / step
+    return rise, shift

@@ -1,0 +1,99 @@
+"""Fitting the vibration baseline: the normal spectrum at each load, and how far visits to a load lie apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shoptwin.assess.names import STATE, VALUE, Name
+from shoptwin.domain.errors import ModelError
+from shoptwin.domain.tag import Role
+from shoptwin.learn import statistics as st
+from shoptwin.learn.context import Context
+from shoptwin.learn.vibration import RECENT, Vibration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoptwin.learn.statistics import Array
+
+LEAST_ROWS = 8
+DOUBLED = 2 * np.log(2)
+"""ln of power: the amplitude of the median band doubled is the threshold, of the third band x4, of any band x10."""
+LIMITS = np.array([DOUBLED, 2 * DOUBLED, 2 * np.log(10)])
+_DEVIATIONS = 6.0
+_MARGIN = 0.05
+
+
+def fit_vibration(names: Sequence[str], x: Array, tail: float) -> tuple[Vibration, list[str]]:
+    """Fit rows `x` [n, names]; `tail` is the probability a row of a false alarm of the fine look.
+
+    Raises:
+        ModelError: too few complete rows.
+    """
+    parsed = {i: Name.parse(n) for i, n in enumerate(names) if n != STATE}
+    bands = [i for i, n in parsed.items() if n.role is Role.WAVEFORM and n.feature.startswith("band")]
+    bands = [i for i in bands if np.isnan(x[:, i]).mean() < 0.25]  # noqa: PLR2004 - a channel mostly missing is not judged
+    contexts = [i for i, n in parsed.items() if n.role in {Role.LOAD, Role.SPEED} and n.feature == VALUE]
+    contexts += [i for i, n in enumerate(names) if n == STATE]
+    contexts = [i for i in contexts if np.isnan(x[:, i]).mean() < 0.25]  # noqa: PLR2004
+    x = x[~np.isnan(x[:, [*bands, *contexts]]).any(1)]
+    if not bands or len(x) < LEAST_ROWS:
+        raise ModelError(f"{len(x)} complete snapshots are too few", f"At least {LEAST_ROWS} are needed: learn longer")
+    context = Context.of(x, contexts, _MARGIN)
+    design, y = context.design(x), x[:, bands]
+    level = _levels(context, design, y)
+    off = y - design @ level
+    channels = len({parsed[i].tag for i in bands})
+    whitening, limit = np.zeros((len(bands), len(bands))), np.inf
+    if context.revisited(x):
+        deviation = np.maximum(off.std(0), 1e-6)
+        whitening = st.inverse_root(st.ledoit_wolf(off / deviation)) / deviation[:, None]
+        limit = _fine_limit(context, x, design, y, tail)
+    pairs, steps = context.between(level)
+    return Vibration(
+        np.array(bands, np.int64),
+        channels,
+        context,
+        level,
+        _growth_limit(off, channels),
+        whitening,
+        steps,
+        pairs,
+        limit,
+    ), [names[i] for i in bands]
+
+
+def _levels(context: Context, design: Array, y: Array) -> Array:
+    """Return the levels [width, m]: medians where there is no regime to tell apart, else least squares."""
+    if context.width == 1 or all(len(k) == 1 for k in context.knots):
+        level = np.zeros((context.width, y.shape[1]))
+        level[0] = np.median(y, axis=0)
+        return level
+    return np.asarray(np.linalg.lstsq(design, y, rcond=None)[0])
+
+
+def _growth_limit(off: Array, channels: int) -> Array:
+    """Return the thresholds [3, C]: the fixed growth, or six of the machine's own deviations where it strays further."""
+    calm = np.stack([np.median(off[max(0, i - RECENT + 1) : i + 1], axis=0) for i in range(len(off))])
+    order = -np.sort(-calm.reshape(len(off), channels, -1), axis=2)
+    middle = order.shape[2] // 2
+    growth = np.stack([order[..., middle - 1 : middle + 1].mean(2), order[..., middle // 2 - 1], order[..., 0]])
+    return np.maximum(LIMITS[:, None], _DEVIATIONS * growth.std(1))
+
+
+def _fine_limit(context: Context, x: Array, design: Array, y: Array, tail: float) -> float:
+    """Return the limit of the root of T2, from visits held out: half a snapshot of freedom each, less the visits."""
+    visit = context.visits(x)
+    held = np.empty(len(x))
+    for v in np.unique(visit):
+        train = visit != v
+        level = np.linalg.lstsq(design[train], y[train], rcond=None)[0]
+        off = y - design @ level
+        deviation = np.maximum(off[train].std(0), 1e-6)
+        whitening = st.inverse_root(st.ledoit_wolf(off[train] / deviation)) / deviation[:, None]
+        held[~train] = ((off[~train] @ whitening) ** 2).sum(1)
+    log = np.log(np.maximum(held, 1e-9))
+    freedom = max((len(x) - len(np.unique(visit))) / 2, 1.0)
+    return float(np.exp(min(log.mean() + st.t_quantile(tail, freedom) * log.std(), 300.0) / 2))

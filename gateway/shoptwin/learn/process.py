@@ -1,0 +1,120 @@
+"""What is normal of a machine's scalar tags: judged by distances of exponential means, jointly and tag by tag.
+
+The joint look is Hotelling's T2 at each scale, in the covariance of the exponential means of that scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shoptwin.learn.graph import Graph
+
+if TYPE_CHECKING:
+    from shoptwin.learn.context import Context
+    from shoptwin.learn.statistics import Array
+
+JUMP = 6.0
+"""Standard deviations a row must move for the exponential means to start anew there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Process:
+    """A fitted baseline: n inputs, k columns of evidence, S scales; judges in numpy what its graph judges in ONNX."""
+
+    mix: Array
+    """[n, k]: evidence = x @ mix - design @ level: what is left when the drivers have explained their part"""
+    context: Context
+    level: Array
+    """[context.width, k]"""
+    deviation: Array
+    """[k] standard deviation of the evidence"""
+    scales: Array
+    """[S] rows"""
+    rotation: Array
+    """[S, k, k]: standardised exponential means -> independent directions"""
+    variance: Array
+    """[S, k] of those directions"""
+    drift: Array
+    """[S, k] variance a row that a random walk adds there"""
+    joint_limit: Array
+    """[S] of the root of T2; inf where only single tags are judged"""
+    tag_limit: Array
+    """[S, k] of the standardised exponential means; inf where that look is left out"""
+    tag_drift: Array
+    """[k] variance a row, as wide as the limit is"""
+    rows: float
+    """L, the rows learned from: drift is extrapolated over at most 2 L"""
+
+    kind = "process"
+
+    def start(self) -> dict[str, Array]:
+        """Return the state before the first row."""
+        return {"bank": np.zeros((len(self.scales), len(self.deviation)))}
+
+    def step(self, x: Array, age: float, alarmed: float, state: dict[str, Array]) -> dict[str, Array]:
+        """Judge one row `x` [n], `age` rows after learning; returns what the graph returns."""
+        del alarmed
+        known = ~(np.isnan(x).astype(float) @ (self.mix != 0) > 0)
+        present = np.where(np.isnan(x), 0.0, x)
+        z = (present @ self.mix - self.context.design(present[None])[0] @ self.level) / self.deviation
+        bank = state["bank"]
+        held = np.where(known, z, bank[0])
+        moved = bank + (held - bank) / self.scales[:, None]
+        new = np.where(np.abs(held - bank[0]) > JUMP, held, moved)
+        grown = min(age + self.rows / 2, 2 * self.rows)
+        turned = np.matmul(new[:, None], self.rotation)[:, 0]
+        square = (turned**2 / (self.variance + grown * self.drift)).sum(1)
+        joint = (np.sqrt(square) / self.joint_limit).max() * float(known.all())
+        single = (np.abs(new) / np.sqrt(self.tag_limit**2 + grown * self.tag_drift)).max(0) * known
+        return {
+            "score": np.array([max(joint, single.max())]),
+            "outside": np.array([self.context.outside(x)]),
+            "known": known.mean()[None],
+            "ratio": single,
+            "lean": new[min(2, len(new) - 1)],
+            "joint": joint[None],
+            "next.bank": new,
+        }
+
+    def graph(self) -> bytes:
+        """Return the same arithmetic as an ONNX model."""
+        n, k = self.mix.shape
+        scales = len(self.scales)
+        g = Graph("process")
+        x, age = g.input("x", [n]), g.input("age", [1])
+        g.input("alarmed", [1])
+        bank = g.input("state.bank", [scales, k])
+        missing = g.op("IsNaN", x)
+        lacking = g.op("MatMul", g.op("Cast", missing, to=11), (self.mix != 0).astype(float))
+        known = g.op("Equal", lacking, 0.0)
+        known_f = g.op("Cast", known, to=11)
+        present = g.op("Where", missing, 0.0, x)
+        design, _ = self.context.graph(g, present)
+        _, outside = self.context.graph(g, x)
+        left = g.op("Sub", g.op("MatMul", present, self.mix), g.op("MatMul", design, self.level))
+        z = g.op("Div", left, self.deviation)
+        last = g.op("Squeeze", g.op("Slice", bank, [0], [1]), [0])
+        held = g.op("Where", known, z, last)
+        moved = g.op("Add", bank, g.op("Div", g.op("Sub", held, bank), self.scales[:, None]))
+        jumped = g.op("Greater", g.op("Abs", g.op("Sub", held, last)), JUMP)
+        new = g.op("Where", jumped, held, moved)
+        grown = g.op("Min", g.op("Add", age, self.rows / 2), 2 * self.rows)
+        turned = g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", new, [1]), self.rotation), [1])
+        width = g.op("Add", g.op("Mul", self.drift, grown), self.variance)
+        square = g.op("ReduceSum", g.op("Div", g.op("Mul", turned, turned), width), [1], keepdims=0)
+        highest = g.op("ReduceMax", g.op("Div", g.op("Sqrt", square), self.joint_limit), [0], keepdims=1)
+        joint = g.op("Mul", highest, g.op("ReduceMin", known_f, [0], keepdims=1))
+        limit = g.op("Sqrt", g.op("Add", g.op("Mul", self.tag_drift, grown), self.tag_limit**2))
+        single = g.op("Mul", g.op("ReduceMax", g.op("Div", g.op("Abs", new), limit), [0], keepdims=0), known_f)
+        g.output("score", g.op("Max", joint, g.op("ReduceMax", single, [0], keepdims=1)), [1])
+        g.output("outside", outside, [1], "?")
+        g.output("known", g.op("ReduceMean", known_f, [0], keepdims=1), [1])
+        g.output("ratio", single, [k])
+        middle = min(2, scales - 1)
+        g.output("lean", g.op("Squeeze", g.op("Slice", new, [middle], [middle + 1]), [0]), [k])
+        g.output("joint", joint, [1])
+        g.output("next.bank", new, [scales, k])
+        return g.serialize()

@@ -1,0 +1,166 @@
+"""What is normal of a machine's waveforms: growth of the spectrum over what its load explains, and its fine shape.
+
+Growth is told by bands in order of how much each has grown: single bands wander by 10 dB in a healthy bearing's life,
+the median band hardly does. The fine look (T2 of all bands) is taken only where each regime was visited at least
+twice: one continuous block cannot show how far visits lie apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shoptwin.learn.graph import Graph
+
+if TYPE_CHECKING:
+    from shoptwin.learn.context import Context
+    from shoptwin.learn.statistics import Array
+
+RECENT = 5
+"""Snapshots whose median is judged: two bad ones in five change nothing."""
+HISTORY = 100
+"""Snapshots that recent growth is held against; frozen while the alarm stands."""
+SUDDEN = 0.5
+"""ln of power that recent growth must reach at least, and below, how many of its own usual deviations."""
+SUDDEN_DEVIATIONS = 6.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vibration:
+    """A fitted baseline: n inputs, C channels of b bands; judges in numpy what its graph judges in ONNX."""
+
+    bands: Array
+    """[C * b] int64: which inputs are the log band powers, channel by channel"""
+    channels: int
+    context: Context
+    level: Array
+    """[context.width, C * b] ln power"""
+    growth_limit: Array
+    """[3, C]: ln growth of the median band, of the third and of the largest that is the threshold"""
+    whitening: Array
+    """[C * b, C * b] of the deviations; zeros where the fine look is not taken"""
+    steps: Array
+    """[p, C * b] squared steps between neighbouring levels"""
+    pairs: Array
+    """[p, 2] int64: the levels that those steps lie between"""
+    fine_limit: float
+    """of the root of T2"""
+
+    kind = "vibration"
+
+    def start(self) -> dict[str, Array]:
+        """Return the state before the first snapshot: nothing is known of the past."""
+        return {
+            "recent": np.full((RECENT, len(self.bands)), np.nan),
+            "history": np.full((HISTORY, self.channels), np.nan),
+        }
+
+    def step(self, x: Array, age: float, alarmed: float, state: dict[str, Array]) -> dict[str, Array]:
+        """Judge one snapshot `x` [n]; returns what the graph returns."""
+        del age
+        needed = np.isnan(x[[*self.bands, *self.context.columns]]).any()
+        present = np.where(np.isnan(x), 0.0, x)
+        design = self.context.design(present[None])[0]
+        off = present[self.bands] - design @ self.level
+        recent = np.concatenate([state["recent"][1:], off[None]])
+        recent = np.where(np.isnan(recent), off, recent)
+        calm = np.sort(recent, axis=0)[RECENT // 2]
+        order = -np.sort(-calm.reshape(self.channels, -1), axis=1)
+        middle = order.shape[1] // 2
+        growth = np.stack([order[:, middle - 1 : middle + 1].mean(1), order[:, middle // 2 - 1], order[:, 0]])
+        now = growth[0]
+        history = np.where(np.isnan(state["history"]), now, state["history"])
+        usual = np.median(history, axis=0)
+        spread = 1.4826 * np.median(np.abs(history - usual), axis=0)
+        sudden = (now - np.maximum(usual, 0)) / np.maximum(SUDDEN, SUDDEN_DEVIATIONS * spread)
+        uncertain = (design[self.pairs[:, 0]] * design[self.pairs[:, 1]]) @ self.steps
+        turned = off @ self.whitening
+        fine = np.sqrt((turned**2 / (1 + uncertain @ self.whitening**2)).sum()) / self.fine_limit
+        level = (growth / self.growth_limit).max(0)
+        ratio = np.maximum(level, sudden)
+        return {
+            "score": np.array([max(ratio.max(), fine, 0.0)]),
+            "outside": np.array([self.context.outside(x)]),
+            "known": np.array([0.0 if needed else 1.0]),
+            "ratio": ratio,
+            "lean": calm,
+            "joint": np.array([fine]),
+            "next.recent": recent,
+            "next.history": history if alarmed else np.concatenate([history[1:], now[None]]),
+        }
+
+    def graph(self) -> bytes:
+        """Return the same arithmetic as an ONNX model."""
+        m, channels = len(self.bands), self.channels
+        g = Graph("vibration-baseline")
+        x = g.input("x", ["names"])
+        g.input("age", [1])
+        alarmed = g.input("alarmed", [1])
+        recent_in = g.input("state.recent", [RECENT, m])
+        history_in = g.input("state.history", [HISTORY, channels])
+        needed = g.op("Gather", x, np.array([*self.bands, *self.context.columns], np.int64))
+        missing = g.op("ReduceMax", g.op("Cast", g.op("IsNaN", needed), to=11), [0], keepdims=1)
+        present = g.op("Where", g.op("IsNaN", x), 0.0, x)
+        design, _ = self.context.graph(g, present)
+        _, outside = self.context.graph(g, x)
+        off = g.op("Sub", g.op("Gather", present, self.bands), g.op("MatMul", design, self.level))
+        shifted = g.op("Concat", g.op("Slice", recent_in, [1], [RECENT]), g.op("Unsqueeze", off, [0]), axis=0)
+        recent = g.op("Where", g.op("IsNaN", shifted), off, shifted)
+        calm = _row(g, _largest(g, recent, RECENT // 2 + 1, 0), RECENT // 2)
+        growth = self._growth(g, calm)
+        now = _row(g, growth, 0)
+        history = g.op("Where", g.op("IsNaN", history_in), now, history_in)
+        usual = _median(g, history)
+        spread = g.op("Mul", _median(g, g.op("Abs", g.op("Sub", history, usual))), 1.4826)
+        over = g.op("Sub", now, g.op("Max", usual, 0.0))
+        sudden = g.op("Div", over, g.op("Max", g.op("Mul", spread, SUDDEN_DEVIATIONS), SUDDEN))
+        fine = self._fine(g, design, off)
+        level = g.op("ReduceMax", g.op("Div", growth, self.growth_limit), [0], keepdims=0)
+        ratio = g.op("Max", level, sudden)
+        g.output("score", g.op("Max", g.op("ReduceMax", ratio, [0], keepdims=1), fine, 0.0), [1])
+        g.output("outside", outside, [1], "?")
+        g.output("known", g.op("Sub", 1.0, missing), [1])
+        g.output("ratio", ratio, [channels])
+        g.output("lean", calm, [m])
+        g.output("joint", fine, [1])
+        g.output("next.recent", recent, [RECENT, m])
+        later = g.op("Concat", g.op("Slice", history, [1], [HISTORY]), g.op("Unsqueeze", now, [0]), axis=0)
+        g.output("next.history", g.op("Where", g.op("Greater", alarmed, 0.0), history, later), [HISTORY, channels])
+        return g.serialize()
+
+    def _growth(self, g: Graph, calm: str) -> str:
+        bands = len(self.bands) // self.channels
+        middle = bands // 2
+        order = _largest(g, g.op("Reshape", calm, [self.channels, bands]), bands, 1)
+        columns = [
+            g.op("ReduceMean", g.op("Slice", order, [middle - 1], [middle + 1], [1]), [1], keepdims=1),
+            g.op("Slice", order, [middle // 2 - 1], [middle // 2], [1]),
+            g.op("Slice", order, [0], [1], [1]),
+        ]
+        return g.op("Transpose", g.op("Concat", *columns, axis=1), perm=[1, 0])
+
+    def _fine(self, g: Graph, design: str, off: str) -> str:
+        turned = g.op("MatMul", off, self.whitening)
+        square = g.op("Mul", turned, turned)
+        if len(self.pairs):
+            shares = g.op("Mul", g.op("Gather", design, self.pairs[:, 0]), g.op("Gather", design, self.pairs[:, 1]))
+            uncertain = g.op("MatMul", g.op("MatMul", shares, self.steps), self.whitening**2)
+            square = g.op("Div", square, g.op("Add", uncertain, 1.0))
+        return g.op("Div", g.op("Sqrt", g.op("ReduceSum", square, [0], keepdims=1)), self.fine_limit)
+
+
+def _largest(g: Graph, x: str, count: int, axis: int) -> str:
+    """Return the `count` largest along `axis`, the largest first."""
+    return g.op_first("TopK", x, [count], outputs=2, axis=axis)
+
+
+def _row(g: Graph, x: str, i: int) -> str:
+    return g.op("Squeeze", g.op("Slice", x, [i], [i + 1]), [0])
+
+
+def _median(g: Graph, x: str) -> str:
+    """Return the median over the HISTORY rows of `x`."""
+    upper = _largest(g, x, HISTORY // 2 + 1, 0)
+    return g.op("ReduceMean", g.op("Slice", upper, [HISTORY // 2 - 1], [HISTORY // 2 + 1]), [0], keepdims=0)
