@@ -121,6 +121,8 @@ class StoreFile:
         connection.execute("PRAGMA temp_store = MEMORY")
         self._check(connection)
         migrate(connection, self.migrations, self.path)
+        connection.execute("BEGIN IMMEDIATE")  # told now where the file can be read but not written
+        connection.execute("ROLLBACK")
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Look for damage, for a bounded time."""

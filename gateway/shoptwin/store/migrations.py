@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+NEWER = "store-newer"
 Migration = Callable[["Database"], None]
 
 
@@ -27,7 +28,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], p
         raise StoreError(
             f"{path} was written by a newer Shoptwin (schema {version}, this one knows {len(migrations)})",
             f"Install the newer Shoptwin again, or move {path.name} away to begin a new one",
-            code="store-newer",
+            code=NEWER,
         )
     if version == len(migrations):
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from shoptwin.domain.errors import StoreCorrupt, StoreError, StoreFull
 from shoptwin.store.files import is_trouble, needs_reopening, translate
+from shoptwin.store.migrations import NEWER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,9 @@ class Companion(Protocol):
 
     def committed(self) -> None:
         """Forget it: it is on disk."""
+
+    def rolled_back(self) -> None:
+        """Keep it: nothing of it is on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class Writer:
         """Open the file and start the thread. `period`: seconds between looks at the companion.
 
         Raises:
-            StoreError: the file cannot be opened; without `must_open` a failing disk only sets `failure`.
+            StoreError: the file cannot be opened. Without `must_open` only a newer program's file is refused: a failing
+                disk sets `failure`, and opening is tried again.
         """
         self.failure: StoreError | None = None
         self.quarantined: Path | None = None
@@ -90,8 +95,8 @@ class Writer:
         self._renewed = False
         try:
             self._open()
-        except StoreFull as error:
-            if must_open:
+        except StoreError as error:
+            if must_open or error.code == NEWER:
                 raise
             self.failure = error
         self._thread = threading.Thread(target=self._run, name=f"store {file.path.name}", daemon=True)
@@ -179,6 +184,7 @@ class Writer:
                 raise error  # noqa: TRY301 - handled as if writing had found it
             if self._connection is None:
                 self._open()
+                self.failure = None
             if jobs or (self._companion and self._companion.due()):
                 self._done(jobs, self._transaction(jobs))
             return True  # noqa: TRY300 - reads in the order in which it happens
@@ -205,6 +211,8 @@ class Writer:
         except BaseException as error:
             with suppress(sqlite3.Error):
                 tx.rollback()
+            if self._companion:
+                self._companion.rolled_back()
             if not isinstance(error, sqlite3.Error) or not is_trouble(error):
                 raise
             if needs_reopening(error):

@@ -1,0 +1,141 @@
+"""Reading `twin.db`, from any thread and any process, while the daemon writes to it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.domain.quality import StatusCode
+from shoptwin.store.files import open_reader, translate
+from shoptwin.store.rows import columns, waveform
+from shoptwin.store.series import Evidence, Rollup, Series, Sums
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from shoptwin.domain.batch import Waveform
+
+_AT_ONCE = 50_000
+_SAMPLES = (
+    "SELECT time, value, status, kind FROM samples WHERE tag = (SELECT tag FROM tags WHERE id = ?) "
+    "AND time >= ? AND time < ? ORDER BY time, rowid"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReader:
+    """Reads the samples at `path`. Each call opens the file for itself: nothing is held, nobody is kept waiting.
+
+    Ranges are of source time, in ns UTC, `start` included and `stop` not. A tag, machine or range of which there is
+    nothing gives what is empty. All raise StoreError where the file cannot be read.
+    """
+
+    path: Path
+
+    def read(self, tag_id: str, start: int, stop: int, resolution: int = 0) -> Series:
+        """Return the samples of a tag; with a `resolution` (ns) the mean per bucket, BadNoData where there is none."""
+        if resolution > 0:
+            figures = self.rollup(tag_id, start, stop, resolution)
+            empty = np.isnan(figures.mean)
+            status = np.where(empty, np.uint32(StatusCode.BAD_NO_DATA), np.uint32(StatusCode.GOOD))
+            return Series(figures.time, figures.mean, status)
+        return _joined(list(self._chunks(tag_id, start, stop)))
+
+    def rollup(self, tag_id: str, start: int, stop: int, step: int) -> Rollup:
+        """Return figures per bucket of `step` ns; buckets begin at whole multiples of it."""
+        parts = [Sums.of(chunk, step) for chunk in self._chunks(tag_id, start, stop)]
+        return Sums.joined(parts or [Sums.of(_joined([]), step)]).rollup(step)
+
+    def observations(self, machine: str, indicator: str, start: int, stop: int) -> Evidence:
+        """Return what was computed from a machine's windows."""
+        with self._open() as tx:
+            names = {number: tuple(json.loads(text)) for number, text in tx.execute("SELECT * FROM feature_names")}
+            rows = tx.execute(
+                'SELECT time, state, names, "values" FROM observations '
+                "WHERE machine = ? AND indicator = ? AND time >= ? AND time < ? ORDER BY time, rowid",
+                (machine, indicator, start, stop),
+            ).fetchall()
+        used = dict.fromkeys(row[2] for row in rows)
+        union = tuple(dict.fromkeys(name for number in used for name in names[number]))
+        place = {number: [union.index(name) for name in names[number]] for number in used}
+        values = np.full((len(rows), len(union)), np.nan, np.float32)
+        for i, (_, _, number, blob) in enumerate(rows):
+            values[i, place[number]] = np.frombuffer(blob, "<f4")
+        time = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return Evidence(time, union, values, [row[1] for row in rows])
+
+    def read_waveforms(self, tag_id: str, limit: int = 20) -> list[tuple[int, Waveform]]:
+        """Return the last `limit` waveforms of a tag with their source times, in the order in which they came."""
+        with self._open() as tx:
+            rows = tx.execute(
+                "SELECT time, rate, scale, type, samples FROM waveforms "
+                "WHERE tag = (SELECT tag FROM tags WHERE id = ?) ORDER BY rowid DESC LIMIT ?",
+                (tag_id, limit),
+            ).fetchall()
+        return [(row[0], waveform(*row[1:])) for row in reversed(rows)]
+
+    def times(self, tag_id: str, start: int, stop: int) -> NDArray[np.int64]:
+        """Return source, server (0: none) and receive time of the samples that `read` returns: int64 [n, 3]."""
+        with self._open() as tx:
+            sql = _SAMPLES.replace("time, value, status, kind", "time, server, received", 1)
+            rows = tx.execute(sql, (tag_id, start, stop)).fetchall()
+        given = np.array([row[1] is not None for row in rows], np.bool_)
+        times = np.array([(row[0], row[1] or 0, row[2]) for row in rows], np.int64).reshape(-1, 3)
+        times[:, 1:] += times[:, :1]
+        times[~given, 1] = 0
+        return times
+
+    def _chunks(self, tag_id: str, start: int, stop: int) -> Iterator[Series]:
+        """Yield the samples some at a time: a month of a tag must not stand in memory as rows."""
+        with self._open() as tx:
+            cursor = tx.execute(_SAMPLES, (tag_id, start, stop))
+            while rows := cursor.fetchmany(_AT_ONCE):
+                yield Series(*columns(rows))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(open_reader(self.path)) as tx:
+            try:
+                yield tx
+            except sqlite3.Error as error:
+                raise translate(error, self.path) from error
+
+
+def _joined(chunks: list[Series]) -> Series:
+    """Return one series of several; chunks in which all is Bad take the dtype of the others."""
+    if not chunks:
+        return Series(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.uint32))
+    time = np.concatenate([chunk.time for chunk in chunks])
+    status = np.concatenate([chunk.status for chunk in chunks])
+    told = [chunk for chunk in chunks if not _empty(chunk)]
+    dtypes = {chunk.values.dtype for chunk in told} or {np.dtype("f8")}
+    if len(dtypes) == 1 or all(dtype.kind == "f" for dtype in dtypes):
+        dtype = dtypes.pop() if len(dtypes) == 1 else np.dtype("f8")
+        values = np.concatenate([_blank(c, dtype) if _empty(c) else c.values.astype(dtype) for c in chunks])
+    else:
+        values = np.empty(len(time), object)
+        values[:] = [value for c in chunks for value in (_blank(c, np.dtype("O")) if _empty(c) else _objects(c))]
+    return Series(time, values, status)
+
+
+def _empty(chunk: Series) -> bool:
+    return chunk.values.dtype.kind == "f" and bool(np.isnan(chunk.values).all())
+
+
+def _blank(chunk: Series, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.kind == "f":
+        return np.full(len(chunk), np.nan, dtype)
+    return np.full(len(chunk), None, object) if dtype.kind == "O" else np.zeros(len(chunk), dtype)
+
+
+def _objects(chunk: Series) -> list[Any]:
+    bad = chunk.status & np.uint32(StatusCode.BAD) != 0
+    return [None if is_bad else value for value, is_bad in zip(chunk.values.tolist(), bad.tolist(), strict=True)]

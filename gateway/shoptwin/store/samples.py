@@ -1,0 +1,184 @@
+"""`twin.db`: the rolling store of samples. Taking in never waits and never raises; it is written once a second."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from shoptwin.domain.errors import StoreCorrupt
+from shoptwin.store import retention
+from shoptwin.store.buffer import Buffer, note_dropped
+from shoptwin.store.files import StoreFile
+from shoptwin.store.retention import Dropped
+from shoptwin.store.sample_reader import SampleReader
+from shoptwin.store.samples_schema import MIGRATIONS
+from shoptwin.store.writer import Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from shoptwin.domain.assessment import Observation
+    from shoptwin.domain.batch import SampleBatch, Waveform
+    from shoptwin.domain.errors import StoreError
+    from shoptwin.domain.tag import TagTable
+    from shoptwin.store.series import Evidence, Rollup, Series
+
+BUFFER_BYTES = 16 << 20
+"""What may wait in memory while the disk fails: about 400,000 samples."""
+
+
+class SampleStore:
+    """Samples, waveforms and observations on disk, behind a buffer.
+
+    `append` and `append_observations` are for the loop; all that reads, `retain`, `flush` and `close` wait for the disk
+    and are for a thread. Reads see what was flushed: all but the last second, unless `flush` was called.
+    """
+
+    def __init__(self, path: Path, table: TagTable, *, keep: int, max_bytes: int) -> None:
+        """Use `open`."""
+        self.path = path
+        self.reader = SampleReader(path)
+        self._keep = keep
+        self._max_bytes = max_bytes
+        self._buffer = Buffer(table, BUFFER_BYTES)
+        file = StoreFile(path, MIGRATIONS, "NORMAL", incremental_vacuum=True)
+        self._writer = Writer(file, companion=self._buffer, must_open=False)
+
+    @classmethod
+    def open(cls, path: Path, table: TagTable, *, keep: int, max_bytes: int) -> SampleStore:
+        """Open or create the store; `keep` in ns, `max_bytes` of the file. A damaged file is set aside.
+
+        A disk that is full or read-only does not keep it from opening: see `failure`.
+
+        Raises:
+            StoreError: a newer program wrote the file.
+        """
+        return cls(path, table, keep=keep, max_bytes=max_bytes)
+
+    @property
+    def failure(self) -> StoreError | None:
+        """What is wrong with the disk now, None where nothing is. It heals by itself once there is room again."""
+        return self._writer.failure
+
+    @property
+    def quarantined(self) -> Path | None:
+        """Where the damaged file lies that was found since the start, None where there was none."""
+        return self._writer.quarantined
+
+    def configure(self, table: TagTable, *, keep: int | None = None, max_bytes: int | None = None) -> None:
+        """Take up a reloaded configuration."""
+        self._buffer.configure(table)
+        self._keep = self._keep if keep is None else keep
+        self._max_bytes = self._max_bytes if max_bytes is None else max_bytes
+
+    def append(self, batch: SampleBatch) -> None:
+        """Take in a batch. While the disk fails the newest are kept, and what had to go is counted."""
+        if len(batch):
+            self._buffer.put(batch)
+
+    def append_observations(self, observations: Iterable[Observation]) -> None:
+        """Take in what was computed from windows."""
+        for observation in observations:
+            self._buffer.put(observation)
+
+    def flush(self, timeout: float = 10.0) -> None:
+        """Write all that was taken in, and wait until it is on its way to the disk.
+
+        Raises:
+            StoreError: the disk does not take it; it goes on waiting in memory. TimeoutError: it takes long.
+        """
+        self._writer.submit(_nothing).result(timeout)
+
+    def read(self, tag_id: str, start: int, stop: int, resolution: int = 0) -> Series:
+        """As `SampleReader.read`."""
+        with self._watching():
+            return self.reader.read(tag_id, start, stop, resolution)
+
+    def rollup(self, tag_id: str, start: int, stop: int, step: int) -> Rollup:
+        """As `SampleReader.rollup`."""
+        with self._watching():
+            return self.reader.rollup(tag_id, start, stop, step)
+
+    def observations(self, machine: str, indicator: str, start: int, stop: int) -> Evidence:
+        """As `SampleReader.observations`."""
+        with self._watching():
+            return self.reader.observations(machine, indicator, start, stop)
+
+    def read_waveforms(self, tag_id: str, limit: int = 20) -> list[tuple[int, Waveform]]:
+        """As `SampleReader.read_waveforms`."""
+        with self._watching():
+            return self.reader.read_waveforms(tag_id, limit)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Tell the writer where a reader finds the file damaged: a new one is begun."""
+        try:
+            yield
+        except StoreCorrupt as error:
+            self._writer.condemn(error)
+            raise
+
+    def retain(self, now: int) -> Dropped:
+        """Drop what is older than `keep` or more than fits; return what went. To be called every minute or so.
+
+        Raises:
+            StoreError: the disk does not take it.
+        """
+        cutoff = now - self._keep
+        aged = self._repeat(lambda tx: _expire(tx, "samples", cutoff, now))
+        observations = self._repeat(lambda tx: _expire(tx, "observations", cutoff, now))
+        self._writer.submit(lambda tx: retention.expire_waveforms(tx, cutoff)).result()
+        shed = 0
+        for _ in range(1_000):  # more than a file of any size needs
+            samples, seen, given = self._writer.submit(lambda tx: self._shed(tx, now)).result()
+            shed, observations = shed + samples, observations + seen
+            if not samples and not seen and not given:
+                break
+        return Dropped(aged, shed, observations)
+
+    def _repeat(self, job: Any) -> int:  # noqa: ANN401 - a job of the writer that returns a count
+        total = 0
+        while gone := self._writer.submit(job).result():
+            total += gone
+            if gone < retention.AT_ONCE:
+                break
+        return total
+
+    def _shed(self, tx: sqlite3.Connection, now: int) -> tuple[int, int, int]:
+        """Return how many samples and observations went, and how many bytes were given back to the disk."""
+        too_much = retention.excess(tx, self.path, self._max_bytes)
+        if too_much <= 0:
+            return 0, 0, 0
+        samples, observations = retention.shed(tx, too_much)
+        if samples or observations:
+            note_dropped(tx, "no room", samples, observations, now)
+        return samples, observations, retention.give_back(tx, too_much)
+
+    def stats(self) -> dict[str, Any]:
+        """Return figures for `status` and metrics: bytes on disk, samples written, waiting and lost, what is wrong."""
+        size = sum(p.stat().st_size for t in ("", "-wal") if (p := self.path.with_name(self.path.name + t)).exists())
+        return {
+            "bytes": size,
+            "written": self._buffer.written,
+            "waiting": self._buffer.waiting,
+            "lost": self._buffer.lost,
+            "failure": str(self.failure) if self.failure else None,
+            "quarantined": str(self.quarantined) if self.quarantined else None,
+        }
+
+    def close(self) -> None:
+        """Write what waits and close; may be called twice."""
+        self._writer.close()
+
+
+def _nothing(_tx: sqlite3.Connection) -> None:
+    """Be a job, so that the buffer is written and the disk is asked."""
+
+
+def _expire(tx: sqlite3.Connection, table: str, cutoff: int, now: int) -> int:
+    gone = retention.expire(tx, table, cutoff)
+    if gone:
+        note_dropped(tx, "age", gone if table == "samples" else 0, gone if table == "observations" else 0, now)
+    return gone
