@@ -1,0 +1,160 @@
+"""One session at one server: opened, kept alive, asked, and closed without a trace. Over asyncua's secure channel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
+from asyncua.ua.uaerrors import UaError
+
+from shoptwin.sdk import DriverError, NotConnected
+from shoptwin_opcua.errors import translated
+from shoptwin_opcua.nodes import node
+from shoptwin_opcua.security import password, secure
+from shoptwin_opcua.settings import full_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shoptwin_opcua.settings import Settings
+
+CLOSE_WITHIN = 2.0
+"""Seconds that a goodbye may take."""
+SESSION = 60_000
+"""Milliseconds after which a server should drop a session of ours that fell silent (a gateway without power)."""
+
+T = TypeVar("T")
+
+
+class Channel:
+    """Services that read, each a coroutine; every error is a DriverError that names the server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = full_url(settings.url)
+        self._settings = settings
+        self._client: Client | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._asked = 0.0
+        _quiet()
+
+    async def open(self) -> None:
+        """Connect, open the channel and a session.
+
+        Raises:
+            NotConnected, Timeout, AuthFailed: as the server or the network says.
+        """
+        await self.close()
+        wait = self._settings.wait
+        try:
+            with translated(self.url):
+                async with asyncio.timeout(4 * wait):
+                    await self._open(wait)
+        except BaseException:
+            await self.close()
+            raise
+        self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.url}")
+
+    async def _open(self, wait: float) -> None:
+        client = self._client = Client(self.url, timeout=wait)
+        client.name = client.description = "Shoptwin"
+        client.application_uri = "urn:shoptwin:gateway"
+        client.product_uri = "urn:shoptwin"
+        client.session_timeout = SESSION
+        secret = password(self._settings)
+        if self._settings.security != "none":
+            await secure(client, self._settings)
+        await client.connect_socket()
+        await client.send_hello()
+        await client.open_secure_channel()
+        await client.create_session()
+        await client.activate_session(username=self._settings.user or None, password=secret or None)
+
+    async def call(self, request: object, response: type[T], wait: float | None = None) -> T:
+        """Ask the server and return its answer; `wait` in seconds, 0 for ever.
+
+        Raises:
+            NotConnected, Timeout: no answer, or (`Refused`) the service as a whole has failed.
+        """
+        with translated(self.url):
+            answer: Any = struct_from_binary(response, await self._send(request, wait))
+            answer.ResponseHeader.ServiceResult.check()
+        return answer  # type: ignore[no-any-return]
+
+    async def raw(self, request: object, decode: Callable[[bytes], T], wait: float | None = None) -> T:
+        """As `call`, but return what `decode` makes of the bytes that follow the header of the answer."""
+        with translated(self.url):
+            body = await self._send(request, wait)
+            nodeid_from_binary(body)
+            struct_from_binary(ua.ResponseHeader, body).ServiceResult.check()
+            return decode(bytes(body))
+
+    async def _send(self, request: object, wait: float | None) -> Any:  # noqa: ANN401 - asyncua's Buffer
+        protocol = self._client.uaclient.protocol if self._client is not None else None
+        if protocol is None:
+            raise NotConnected(f"not connected to {self.url}", "it is connected again as soon as it answers")
+        self._asked = asyncio.get_running_loop().time()
+        return await protocol.send_request(request, wait)
+
+    async def _keep(self) -> None:
+        """Renew the channel's keys in time, and say something within the session's time if nobody else does."""
+        client = self._client
+        assert client is not None  # noqa: S101 - set by whoever started this task
+        loop = asyncio.get_running_loop()
+        turn = max(1.0, client.session_timeout / 3000)
+        renew = loop.time() + 0.75 * client.secure_channel_timeout / 1000
+        with suppress(DriverError), translated(self.url):  # whoever asks next is told what is wrong
+            while True:
+                await asyncio.sleep(min(turn, max(0.1, renew - loop.time())))
+                if loop.time() >= renew:
+                    await client.open_secure_channel(renew=True)
+                    client.uaclient.revolve_security_token()
+                    renew = loop.time() + 0.75 * client.secure_channel_timeout / 1000
+                if loop.time() - self._asked >= turn:
+                    await self.raw(_alive(), len)
+
+    async def close(self) -> None:
+        """Close the session with all its subscriptions, the channel, the socket. Never raises, never hangs."""
+        client, self._client = self._client, None
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait({keeper}, timeout=CLOSE_WITHIN)
+        if client is None:
+            return
+        try:
+            with suppress(OSError, UaError, ValueError, AssertionError):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await client.uaclient.close_session(True)
+                    await client.close_secure_channel()
+        finally:
+            await _hang_up(client)
+
+
+async def _hang_up(client: Client) -> None:
+    protocol = client.uaclient.protocol
+    transport = protocol.transport if protocol is not None else None
+    client.disconnect_socket()
+    if transport is not None:
+        # What a stopped server never takes must not keep the socket open.
+        await asyncio.sleep(0)
+        transport.abort()
+    await asyncio.sleep(0)
+
+
+def _alive() -> ua.ReadRequest:
+    state = ua.ReadValueId(NodeId=node(ObjectIds.Server_ServerStatus_State), AttributeId=AttributeIds.Value)
+    return ua.ReadRequest(Parameters=ua.ReadParameters(NodesToRead=[state]))
+
+
+def _quiet() -> None:
+    """Silence asyncua, unless somebody has set its level: all that it would say again and again is in our errors."""
+    logger = logging.getLogger("asyncua")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL + 1)

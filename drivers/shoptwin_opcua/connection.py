@@ -1,0 +1,49 @@
+"""What polled and subscribed connections have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoptwin_opcua.browse import browse
+from shoptwin_opcua.channel import Channel
+from shoptwin_opcua.services import Server, ask_server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoptwin.sdk import TagCandidate
+    from shoptwin_opcua.settings import Settings
+
+
+class OpcUaConnection:
+    """One session at one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._channel = Channel(settings)
+        self._server = Server()
+
+    async def connect(self) -> None:
+        """Open a session, and ask for the server's limits and namespaces.
+
+        Raises:
+            NotConnected, Timeout: try again later. AuthFailed: do not.
+        """
+        await self._channel.open()
+        try:
+            self._server = await ask_server(self._channel, self._settings.batch)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Let go of everything within two seconds; never raises, may be called twice and without `connect`."""
+        await self._channel.close()
+
+    async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
+        """List what is below the node `at`, or below Objects.
+
+        Raises:
+            BadAddress: there is no such node. NotConnected, Timeout: the server could not be asked.
+        """
+        return await browse(self._channel, self._server, at)

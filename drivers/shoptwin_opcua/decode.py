@@ -1,0 +1,268 @@
+"""OPC UA's binary encoding of DataValues (Part 6, 5.2.2), decoded straight from the bytes of an answer.
+
+asyncua makes several objects a value and keeps times to the microsecond; this makes one tuple and keeps times as they
+came. An array of numbers is one numpy view. Nothing here knows asyncua. What is malformed raises ValueError.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EPOCH = 116_444_736_000_000_000
+"""1970 in ticks of 100 ns since 1601, which is how OPC UA keeps time."""
+_LAST = 2**63 - 1
+_DEPTH = 8
+
+BOOLEAN, STRING, DATE_TIME, GUID, _BYTE_STRING, XML, NODE_ID, EXPANDED_NODE_ID = 1, 12, 13, 14, 15, 16, 17, 18
+STATUS_CODE, QUALIFIED_NAME, LOCALIZED_TEXT, EXTENSION_OBJECT, DATA_VALUE, VARIANT, DIAGNOSTIC = range(19, 26)
+ARRAY, MATRIX = 0x80, 0x40
+"""Flags beside the type: one dimension, more than one."""
+
+_SCALARS = {
+    BOOLEAN: Struct("<?"), 2: Struct("<b"), 3: Struct("<B"), 4: Struct("<h"), 5: Struct("<H"), 6: Struct("<i"),
+    7: Struct("<I"), 8: Struct("<q"), 9: Struct("<Q"), 10: Struct("<f"), 11: Struct("<d"),
+    DATE_TIME: Struct("<q"), STATUS_CODE: Struct("<I"),
+}  # fmt: skip
+_DTYPES = {type_: np.dtype(scalar.format) for type_, scalar in _SCALARS.items()}
+_U2, _U4, _I4, _I8 = Struct("<H"), Struct("<I"), Struct("<i"), Struct("<q")
+
+
+class Row(NamedTuple):
+    """One DataValue. Times are ns since 1970, 0 where the server gave none or one that cannot be."""
+
+    type: int
+    """The built-in type (Part 6, 5.1.2), with ARRAY and MATRIX; 0 where there is no value."""
+    value: Any
+    """None where it is null, or of a type that is no measurement."""
+    status: int
+    source_time: int
+    server_time: int
+
+
+class Publication(NamedTuple):
+    """One answer to a Publish request."""
+
+    subscription: int
+    sequence: int
+    rows: list[tuple[int, Row]]
+    """Client handle and value, in the order they came."""
+    ended: int | None
+    """The status by which the server tells that the subscription is over."""
+    keep_alive: bool
+    """There is nothing new, so nothing to acknowledge."""
+
+
+def read_results(data: bytes) -> list[Row]:
+    """Decode what follows the header of a ReadResponse."""
+    try:
+        rows, at = [], 4
+        for _ in range(_I4.unpack_from(data, 0)[0]):
+            at, row = data_value(data, at)
+            rows.append(row)
+    except (struct.error, IndexError, RecursionError) as error:
+        raise ValueError(f"the answer to a read breaks off: {error}") from error
+    return rows
+
+
+def publication(data: bytes) -> Publication:
+    """Decode what follows the header of a PublishResponse (Part 4, 5.13.5)."""
+    try:
+        return _publication(data)
+    except (struct.error, IndexError, RecursionError) as error:
+        raise ValueError(f"a notification breaks off: {error}") from error
+
+
+def _publication(data: bytes) -> Publication:
+    subscription, available = _U4.unpack_from(data, 0)[0], _I4.unpack_from(data, 4)[0]
+    at = 8 + 4 * max(0, available) + 1  # the sequence numbers that can be asked for again, MoreNotifications
+    sequence = _U4.unpack_from(data, at)[0]
+    at += 4 + 8  # the time of publishing
+    rows: list[tuple[int, Row]] = []
+    ended = None
+    count = _I4.unpack_from(data, at)[0]
+    at += 4
+    for _ in range(count):
+        type_at, at = at, _skip_node_id(data, at)
+        kind = _U2.unpack_from(data, type_at + 2)[0] if data[type_at] == 1 and data[type_at + 1] == 0 else 0
+        body = at + 5
+        at = _skip_body(data, at)
+        if kind == 811:  # noqa: PLR2004 - DataChangeNotification_Encoding_DefaultBinary
+            _data_changes(data, body, rows)
+        elif kind == 820:  # noqa: PLR2004 - StatusChangeNotification_Encoding_DefaultBinary
+            ended = _U4.unpack_from(data, body)[0]
+    return Publication(subscription, sequence, rows, ended, count <= 0)
+
+
+def _data_changes(data: bytes, at: int, rows: list[tuple[int, Row]]) -> None:
+    count = _I4.unpack_from(data, at)[0]
+    at += 4
+    for _ in range(count):
+        handle = _U4.unpack_from(data, at)[0]
+        at, row = data_value(data, at + 4)
+        rows.append((handle, row))
+
+
+def data_value(data: bytes, at: int, depth: int = 0) -> tuple[int, Row]:
+    """Decode the DataValue at `at`; return where it ends, and it."""
+    mask = data[at]
+    at += 1
+    type_, value, status, source, server = 0, None, 0, 0, 0
+    if mask & 0x01:
+        at, type_, value = variant(data, at, depth)
+    if mask & 0x02:
+        status = _U4.unpack_from(data, at)[0]
+        at += 4
+    if mask & 0x04:
+        source = (_I8.unpack_from(data, at)[0] - EPOCH) * 100
+        at += 8
+        if mask & 0x10:
+            source += _U2.unpack_from(data, at)[0] // 100  # in units of 10 ps
+            at += 2
+        if not 0 < source <= _LAST:
+            source = 0
+    elif mask & 0x10:
+        at += 2
+    if mask & 0x08:
+        server = (_I8.unpack_from(data, at)[0] - EPOCH) * 100
+        at += 8
+        if not 0 < server <= _LAST:
+            server = 0
+    if mask & 0x20:
+        at += 2
+    return at, Row(type_, value, status, source, server)
+
+
+def variant(data: bytes, at: int, depth: int = 0) -> tuple[int, int, Any]:
+    """Decode the Variant at `at`; return where it ends, its type with flags, and its value."""
+    head = data[at]
+    at += 1
+    type_ = head & 0x3F
+    if not head & ARRAY:
+        if (scalar := _SCALARS.get(type_)) is not None:
+            return at + scalar.size, type_, scalar.unpack_from(data, at)[0]
+        at, value = _other(type_, data, at, depth)
+        return at, type_, value
+    count = _I4.unpack_from(data, at)[0]
+    at += 4
+    values: Any = None
+    if (dtype := _DTYPES.get(type_)) is not None:
+        if count >= 0:
+            values = np.frombuffer(data, dtype, count, at)
+            at += count * dtype.itemsize
+    else:
+        values = [] if count >= 0 else None
+        for _ in range(count):
+            at, value = _other(type_, data, at, depth)
+            values.append(value)
+    if head & MATRIX:
+        dimensions = _I4.unpack_from(data, at)[0]
+        sizes = struct.unpack_from(f"<{max(0, dimensions)}i", data, at + 4)
+        at += 4 + 4 * len(sizes)
+        type_ |= MATRIX if sum(size != 1 for size in sizes) > 1 else 0
+    return at, type_ | ARRAY, values
+
+
+def _other(type_: int, data: bytes, at: int, depth: int) -> tuple[int, Any]:
+    """Decode a value that is no number; None for those that are no measurement, which are only stepped over."""
+    if depth > _DEPTH:
+        raise ValueError("a value is nested too deep")
+    if (text := _TEXTS.get(type_)) is not None:
+        return text(data, at)
+    if type_ == VARIANT:
+        return variant(data, at, depth + 1)[0], None
+    if type_ == DATA_VALUE:
+        return data_value(data, at, depth + 1)[0], None
+    if (skip := _SKIPS.get(type_)) is not None:
+        return skip(data, at), None
+    if type_ <= 31:  # noqa: PLR2004 - 15, and those that Part 6 keeps for later and bids to take for bytes
+        return _bytes(data, at)[0], None
+    raise ValueError(f"a value of the unknown type {type_}")
+
+
+def _bytes(data: bytes, at: int) -> tuple[int, bytes | None]:
+    length = _I4.unpack_from(data, at)[0]
+    end = at + 4 + max(0, length)
+    if end > len(data):
+        raise ValueError("a string breaks off")
+    return end, None if length < 0 else data[at + 4 : end]
+
+
+def _string(data: bytes, at: int) -> tuple[int, str | None]:
+    at, raw = _bytes(data, at)
+    return at, None if raw is None else raw.decode(errors="replace")
+
+
+def _qualified_name(data: bytes, at: int) -> tuple[int, str | None]:
+    return _string(data, at + 2)
+
+
+def _localized_text(data: bytes, at: int) -> tuple[int, str | None]:
+    mask, text = data[at], None
+    at += 1
+    if mask & 1:
+        at, _ = _bytes(data, at)
+    if mask & 2:
+        at, text = _string(data, at)
+    return at, text
+
+
+def _guid(data: bytes, at: int) -> tuple[int, str]:
+    return at + 16, str(uuid.UUID(bytes_le=data[at : at + 16]))
+
+
+def _skip_node_id(data: bytes, at: int) -> int:
+    """Return where the NodeId or ExpandedNodeId at `at` ends (Part 6, 5.2.2.9)."""
+    head = data[at]
+    match head & 0x3F:
+        case 0:
+            at += 2
+        case 1:
+            at += 4
+        case 2:
+            at += 7
+        case 3 | 5:
+            at, _ = _bytes(data, at + 3)
+        case 4:
+            at += 19
+        case _:
+            raise ValueError(f"a NodeId of the unknown encoding {head:#x}")
+    if head & 0x80:
+        at, _ = _bytes(data, at)
+    return at + 4 if head & 0x40 else at
+
+
+def _skip_body(data: bytes, at: int) -> int:
+    """Return where an ExtensionObject ends whose type has been read."""
+    return _bytes(data, at + 1)[0] if data[at] else at + 1
+
+
+def _skip_diagnostic(data: bytes, at: int) -> int:
+    """Return where the DiagnosticInfo at `at` ends (Part 6, 5.2.2.12)."""
+    mask = data[at]
+    at += 1 + 4 * (mask & 0x0F).bit_count()
+    if mask & 0x10:
+        at, _ = _bytes(data, at)
+    if mask & 0x20:
+        at += 4
+    return _skip_diagnostic(data, at) if mask & 0x40 else at
+
+
+def _skip_extension_object(data: bytes, at: int) -> int:
+    return _skip_body(data, _skip_node_id(data, at))
+
+
+_TEXTS: dict[int, Callable[[bytes, int], tuple[int, str | None]]] = {
+    STRING: _string, XML: _string, GUID: _guid, QUALIFIED_NAME: _qualified_name, LOCALIZED_TEXT: _localized_text,
+}  # fmt: skip
+_SKIPS: dict[int, Callable[[bytes, int], int]] = {
+    0: lambda _, at: at, NODE_ID: _skip_node_id, EXPANDED_NODE_ID: _skip_node_id,
+    EXTENSION_OBJECT: _skip_extension_object, DIAGNOSTIC: _skip_diagnostic,
+}  # fmt: skip

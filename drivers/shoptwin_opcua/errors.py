@@ -1,0 +1,109 @@
+"""What asyncua and the network raise, as the errors that the runtime has policies for, each with its cure."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from asyncua import ua
+from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from cryptography.exceptions import InvalidSignature
+
+from shoptwin.sdk import AuthFailed, DriverError, NotConnected, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_USER = "check user and password_file, and that the account may log in at the server"
+_TRUST = (
+    "accept this gateway's certificate on the server (it usually lies in a folder or page for rejected certificates), "
+    "and check that the certificate names the gateway's application URI"
+)
+_REFUSED = {
+    "BadUserAccessDenied": _USER,
+    "BadIdentityTokenInvalid": _USER,
+    "BadIdentityTokenRejected": "the server does not take this kind of login: set user and password_file, or none",
+    "BadUserSignatureInvalid": _USER,
+    "BadCertificateUntrusted": _TRUST,
+    "BadSecurityChecksFailed": _TRUST,
+    "BadCertificateInvalid": _TRUST,
+    "BadCertificateUriInvalid": _TRUST,
+    "BadCertificateUseNotAllowed": _TRUST,
+    "BadCertificateRevoked": _TRUST,
+    "BadCertificateChainIncomplete": _TRUST,
+    "BadCertificatePolicyCheckFailed": _TRUST,
+    "BadApplicationSignatureInvalid": _TRUST,
+    "BadSecurityPolicyRejected": "the server does not offer this security: ask `shoptwin browse` or the PLC's project",
+    "BadSecurityModeRejected": "the server does not offer this security: set security as the PLC's project says",
+    "BadSecurityModeInsufficient": "the server demands encryption: set security, certificate and private_key",
+}
+_LATER = {
+    "BadTooManySessions": "the server has no session left: close other clients, or wait until it drops dead ones",
+    "BadTcpEndpointUrlInvalid": "check the path at the end of url",
+    "BadTcpServerTooBusy": "the server is busy",
+    "BadServerHalted": "the server is halted",
+    "BadShutdown": "the server shuts down",
+    "BadTooManySubscriptions": 'the server has no subscription left: use fewer periods, or mode = "poll"',
+    "BadTooManyMonitoredItems": 'the server cannot watch so many nodes: use mode = "poll"',
+    "BadServiceUnsupported": 'the server cannot do this: use mode = "poll"',
+    "BadCertificateTimeInvalid": "a certificate is not valid at the time that the server's clock or this box's shows: "
+    "set both clocks, then renew the certificate if it has expired",
+    "BadCertificateIssuerTimeInvalid": "an issuer's certificate is not valid now: set the clocks, or renew it",
+}
+TOO_MUCH = frozenset({
+    StatusCodes.BadTooManyOperations, StatusCodes.BadRequestTooLarge, StatusCodes.BadResponseTooLarge,
+    StatusCodes.BadEncodingLimitsExceeded, StatusCodes.BadTcpMessageTooLarge,
+})  # fmt: skip
+"""What a server says that was asked for too much at a time."""
+
+
+class Refused(NotConnected):
+    """The server answered a whole service with a Bad status, kept in `status`."""
+
+    def __init__(self, message: str, hint: str, status: int) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+def code_name(status: int) -> str:
+    """Return a status code's name as the standard has it."""
+    name: str = ua.StatusCode(ua.UInt32(status)).name
+    return name
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Raise what comes out of the block as a DriverError that names the server, `where`."""
+    try:
+        yield
+    except DriverError:
+        raise
+    except TimeoutError as error:
+        raise Timeout(f"{where} did not answer in time", "check that it runs, or raise timeout") from error
+    except UaStatusCodeError as error:
+        raise refused(where, error.code) from error
+    except InvalidSignature as error:
+        raise AuthFailed(f"{where} cannot prove that its certificate is its own", "check server_certificate") from error
+    except socket.gaierror as error:
+        raise NotConnected(f"the name in {where} is unknown", "check the name in url, and this box's DNS") from error
+    except ConnectionRefusedError as error:
+        hint = "check host and port, and that the OPC UA server is switched on"
+        raise NotConnected(f"{where} refused the connection", hint) from error
+    except (OSError, AssertionError) as error:  # asyncua asserts where a server hangs up instead of answering
+        raise NotConnected(
+            f"lost {where}: {str(error) or 'it hung up'}", "it is connected again as soon as it answers"
+        ) from error
+    except (UaError, ValueError, LookupError, TypeError) as error:
+        raise NotConnected(f"{where}: {error}", "the server's answer cannot be used; it is asked again") from error
+
+
+def refused(where: str, code: int) -> DriverError:
+    """Return the error for a service that the server refused with this status code."""
+    name = code_name(code)
+    if name in _REFUSED:
+        return AuthFailed(f"{where} refuses us: {name}", _REFUSED[name])
+    if name == "BadTimeout":
+        return Timeout(f"{where} did not answer in time: {name}", "raise timeout, or ask it for less")
+    return Refused(f"{where} answers {name}", _LATER.get(name, "it is tried again"), code)

@@ -1,0 +1,77 @@
+"""`mode = "poll"`: every period all nodes of a group are read."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shoptwin.sdk import SampleBatch, StatusCode
+from shoptwin_opcua.columns import Columns
+from shoptwin_opcua.connection import OpcUaConnection
+from shoptwin_opcua.resolve import Target, resolve
+from shoptwin_opcua.services import Reading, ask_namespaces, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoptwin.sdk import Group
+    from shoptwin_opcua.settings import Settings
+
+
+@dataclass
+class _Plan:
+    """How one group is read."""
+
+    targets: list[Target]
+    """Those that have a node, in the order they are read."""
+    unknown: list[Target]
+    reading: Reading
+    doubtful: bool
+    """Something is missing at the server that may yet come: a namespace, or the rate of an array."""
+    made: float
+
+
+class PolledConnection(OpcUaConnection):
+    """Reads when the runtime says so."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._plans: dict[Group, _Plan] = {}
+
+    async def connect(self) -> None:
+        """As in OpcUaConnection; what was known of the nodes is forgotten, since the server may be another now."""
+        self._plans.clear()
+        await super().connect()
+
+    async def read(self, group: Group) -> Sequence[SampleBatch]:
+        """Read all points of a group once; a node that does not exist is Bad alone.
+
+        Raises:
+            NotConnected, Timeout: nothing could be read.
+        """
+        plan = await self._plan(group)
+        columns = Columns()
+        for target in plan.unknown:
+            columns.bad(target.tag, StatusCode.BAD_NODE_ID_UNKNOWN)
+        if plan.targets:
+            rows = await plan.reading.rows(self._channel, self._server.limits)
+            for target, row in zip(plan.targets, rows, strict=True):
+                columns.add(target.tag, target.wish, target.rate, row)
+        plan.doubtful |= columns.unrated
+        return columns.batches(group.name)
+
+    async def _plan(self, group: Group) -> _Plan:
+        now = asyncio.get_running_loop().time()
+        plan = self._plans.get(group)
+        refresh = self._settings.seconds("refresh") or 0.0
+        if plan is not None and not (plan.doubtful and now - plan.made >= refresh):
+            return plan
+        if plan is not None:
+            self._server.namespaces = await ask_namespaces(self._channel)
+        targets = await resolve(self._channel, self._server, group.points)
+        known = [target for target in targets if target.node is not None]
+        unknown = [target for target in targets if target.node is None]
+        reading = Reading([value_of(target.node) for target in known if target.node is not None])
+        plan = self._plans[group] = _Plan(known, unknown, reading, bool(unknown), now)
+        return plan

@@ -1,0 +1,86 @@
+"""From configured points to nodes of this very server: NodeIds with today's namespace index, rates of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+
+from shoptwin.sdk import ValueKind
+from shoptwin_opcua.columns import BAD
+from shoptwin_opcua.nodes import local, of_address
+from shoptwin_opcua.references import references
+from shoptwin_opcua.services import read, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncua import ua
+
+    from shoptwin.sdk import Point
+    from shoptwin_opcua.address import NodeAddress
+    from shoptwin_opcua.channel import Channel
+    from shoptwin_opcua.decode import Row
+    from shoptwin_opcua.services import Server
+
+RATES = ("SamplingRate", "SampleRate", "SamplingFrequency")
+"""Properties of a variable that are known to hold the sampling rate of its array in Hz."""
+
+
+@dataclass(slots=True)
+class Target:
+    """One point at this server."""
+
+    tag: int
+    address: NodeAddress
+    wish: ValueKind | None
+    node: ua.NodeId | None
+    """None where the server has no such namespace."""
+    rate: float | None
+
+
+async def resolve(channel: Channel, server: Server, points: Sequence[Point]) -> list[Target]:
+    """Find each point's node and, for arrays without a configured rate, the rate that the server tells.
+
+    Raises:
+        NotConnected, Timeout: the server could not be asked.
+    """
+    targets = [Target(p.tag, p.address, p.kind, of_address(p.address, server.namespaces), p.rate) for p in points]
+    await add_rates(channel, server, targets)
+    return targets
+
+
+async def add_rates(channel: Channel, server: Server, targets: Sequence[Target]) -> None:
+    """Ask for the sampling rates that are missing."""
+    asked = [target for target in targets if target.rate is None and target.node is not None]
+    ranks = await read(channel, server.limits, [value_of(_node(t), AttributeIds.ValueRank) for t in asked])
+    arrays = [target for target, rank in zip(asked, ranks, strict=True) if _may_be_array(target, rank)]
+    if not arrays:
+        return
+    properties = await references(channel, server, [_node(target) for target in arrays], ObjectIds.HasProperty)
+    known = [
+        (target, node)
+        for target, found in zip(arrays, properties, strict=True)
+        if (node := _rate_among(found)) is not None
+    ]
+    rows = await read(channel, server.limits, [value_of(node) for _, node in known])
+    for (target, _), row in zip(known, rows, strict=True):
+        if row.status < BAD and isinstance(row.value, int | float) and row.value > 0:
+            target.rate = float(row.value)
+
+
+def _may_be_array(target: Target, rank: Row) -> bool:
+    """Tell whether a value may be an array; ValueRank -1 says that it never is (Part 3, 5.6.2)."""
+    return target.wish is ValueKind.WAVEFORM or (rank.status < BAD and rank.value not in {None, -1})
+
+
+def _node(target: Target) -> ua.NodeId:
+    assert target.node is not None  # noqa: S101 - only those that have one are asked for
+    return target.node
+
+
+def _rate_among(properties: Sequence[ua.ReferenceDescription]) -> ua.NodeId | None:
+    by_name = {found.BrowseName.Name: local(found.NodeId) for found in properties}
+    return next((by_name[name] for name in RATES if name in by_name), None)

@@ -1,0 +1,148 @@
+"""Reading at the pace that a server allows: requests are split by its limits, and by what it turns out to bear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from asyncua import ua
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+
+from shoptwin.sdk import NotConnected
+from shoptwin_opcua import decode
+from shoptwin_opcua.columns import BAD
+from shoptwin_opcua.errors import TOO_MUCH, Refused
+from shoptwin_opcua.nodes import node
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from shoptwin_opcua.channel import Channel
+    from shoptwin_opcua.decode import Row
+
+UNSAID = 500
+"""How many nodes are asked for at once where the server sets no limit."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Limits:
+    """How many operations the server takes in one request. They only shrink while the connection lives."""
+
+    read: int = UNSAID
+    items: int = UNSAID
+    browse: int = UNSAID
+
+
+@dataclass
+class Server:
+    """What is asked of the server after each connect: its limits, and its namespaces in today's order."""
+
+    limits: Limits = field(default_factory=Limits)
+    namespaces: tuple[str, ...] = ()
+
+
+_ASKED = (
+    ("read", ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead),
+    ("items", ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall),
+    ("browse", ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse),
+)
+
+
+async def ask_server(channel: Channel, most: int) -> Server:
+    """Read limits and namespaces; `most` is the configured limit, 0 for none."""
+    server = Server(Limits(read=1))  # one by one: the limit of reading is not known before it is read
+    rows = await read(channel, server.limits, [value_of(node(id_)) for _, id_ in _ASKED])
+    for (name, _), row in zip(_ASKED, rows, strict=True):
+        told = row.value if row.status < BAD and isinstance(row.value, int) and row.value > 0 else UNSAID
+        setattr(server.limits, name, min(told, UNSAID, most or UNSAID))
+    server.namespaces = await ask_namespaces(channel)
+    return server
+
+
+async def ask_namespaces(channel: Channel) -> tuple[str, ...]:
+    """Read the namespaces' URIs, by index."""
+    asked = [value_of(node(ObjectIds.Server_NamespaceArray))]
+    row = (await read(channel, Limits(), asked))[0]
+    return tuple(str(uri or "") for uri in row.value) if isinstance(row.value, list) else ()
+
+
+def value_of(what: ua.NodeId, attribute: AttributeIds = AttributeIds.Value) -> ua.ReadValueId:
+    """Return the request for one attribute of a node."""
+    return ua.ReadValueId(NodeId=what, AttributeId=attribute)
+
+
+def _request(items: list[ua.ReadValueId]) -> ua.ReadRequest:
+    both = ua.TimestampsToReturn.Both
+    return ua.ReadRequest(Parameters=ua.ReadParameters(MaxAge=0, TimestampsToReturn=both, NodesToRead=items))
+
+
+async def read(channel: Channel, limits: Limits, items: Sequence[ua.ReadValueId]) -> list[Row]:
+    """Read attributes; one row an item, in order.
+
+    Raises:
+        NotConnected, Timeout: nothing could be read.
+    """
+    return await Reading(items).rows(channel, limits)
+
+
+class Reading:
+    """The same nodes, read again and again: the requests are built once."""
+
+    def __init__(self, items: Sequence[ua.ReadValueId]) -> None:
+        self._items = list(items)
+        self._limit = 0
+        self._requests: list[tuple[ua.ReadRequest, int]] = []
+
+    async def rows(self, channel: Channel, limits: Limits) -> list[Row]:
+        """Read all; one row a node, in order. Raises as `read`."""
+        while True:
+            if self._limit != limits.read:
+                self._limit = limits.read
+                self._requests = [(_request(part), len(part)) for part in chunks(self._items, self._limit)]
+            try:
+                rows: list[Row] = []
+                for request, count in self._requests:
+                    some = await channel.raw(request, decode.read_results)
+                    if len(some) != count:
+                        raise NotConnected(f"{channel.url} answered {len(some)} of {count} values", "it is asked again")
+                    rows += some
+            except Refused as error:
+                limits.read = _smaller(limits.read, len(self._items), error)
+            else:
+                return rows
+
+
+async def in_chunks(
+    items: Sequence[T], limits: Limits, name: str, ask: Callable[[list[T]], Awaitable[Sequence[R]]]
+) -> list[R]:
+    """Call a service with as many items at a time as the limit called `name` allows, fewer where that was too many."""
+    done: list[R] = []
+    while len(done) < len(items):
+        limit: int = getattr(limits, name)
+        part = list(items[len(done) : len(done) + limit])
+        try:
+            some = await ask(part)
+        except Refused as error:
+            setattr(limits, name, _smaller(limit, len(part), error))
+            continue
+        if len(some) != len(part):
+            raise NotConnected(f"the server answered {len(some)} of {len(part)} items", "it is asked again")
+        done += some
+    return done
+
+
+def _smaller(limit: int, asked: int, error: Refused) -> int:
+    """Return half of what was too much for the server; raises where it was something else, or cannot be less."""
+    used = min(limit, asked)
+    if error.status not in TOO_MUCH or used <= 1:
+        raise error
+    return used // 2
+
+
+def chunks(items: list[T], size: int) -> list[list[T]]:
+    """Cut a list into parts of at most `size`."""
+    return [items[at : at + size] for at in range(0, len(items), size)]

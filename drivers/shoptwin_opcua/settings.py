@@ -1,0 +1,83 @@
+"""What a `[[device]]` with `driver = "opcua"` may say."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shoptwin.sdk import parse_duration
+
+PORT = 4840
+"""The port that IANA has registered for OPC UA over TCP."""
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Every key is described in the driver's README."""
+
+    url: str
+    mode: Literal["subscribe", "poll"] = "subscribe"
+    security: Literal["none", "Basic256Sha256"] = "none"
+    certificate: str = ""
+    private_key: str = ""
+    server_certificate: str = ""
+    user: str = ""
+    password_file: str = ""
+    timeout: str = "4s"
+    publishing: str = ""
+    sampling: str = ""
+    keep_alive: str = "5s"
+    queue: int = 0
+    trigger: Literal["timestamp", "value"] = "timestamp"
+    refresh: str = "60s"
+    batch: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what types cannot say. Raises ValueError, which the configuration tells with file and line."""
+        host_and_port(self.url)
+        for name in ("timeout", "keep_alive", "refresh"):
+            if parse_duration(getattr(self, name)) <= 0:
+                raise ValueError(f"{name} must be longer than nothing")
+        for name in ("publishing", "sampling"):
+            if text := getattr(self, name):
+                parse_duration(text)
+        for name in ("queue", "batch"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative; 0 leaves it to the driver")
+        if self.security != "none" and not (self.certificate and self.private_key):
+            raise ValueError(f"security = {self.security!r} needs certificate and private_key")
+        if self.security == "none" and (self.certificate or self.private_key or self.server_certificate):
+            raise ValueError('a certificate is given but security = "none": set security = "Basic256Sha256"')
+        if self.password_file and not self.user:
+            raise ValueError("password_file is given but no user")
+
+    def seconds(self, name: str) -> float | None:
+        """Return a duration in seconds, None where it is left to the driver."""
+        text: str = getattr(self, name)
+        return parse_duration(text) / 1e9 if text else None
+
+    @property
+    def wait(self) -> float:
+        """How long an answer may take, in seconds."""
+        return parse_duration(self.timeout) / 1e9
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Return where `opc.tcp://host[:4840][/path]` leads to.
+
+    Raises:
+        ValueError: not such a URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "opc.tcp" or not parts.hostname:
+        raise ValueError(f"{url!r} is not the URL of an OPC UA server: write opc.tcp://host:{PORT}/path")
+    if "@" in parts.netloc:
+        raise ValueError("the user goes into user, the password into password_file, never into the url")
+    return parts.hostname, parts.port or PORT
+
+
+def full_url(url: str) -> str:
+    """Return the URL with its port."""
+    host, port = host_and_port(url)
+    return f"opc.tcp://{f'[{host}]' if ':' in host else host}:{port}{urlsplit(url).path}"

@@ -1,0 +1,36 @@
+"""`mode = "subscribe"`: the server sends what changes; one subscription a polling group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoptwin_opcua.connection import OpcUaConnection
+from shoptwin_opcua.feed import Feed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from shoptwin.sdk import Group, SampleBatch
+
+
+class SubscribedConnection(OpcUaConnection):
+    """Sends by itself."""
+
+    _feed: Feed | None = None
+
+    def batches(self, groups: Sequence[Group]) -> AsyncIterator[SampleBatch]:
+        """Yield batches: all values at once, then what changes; ends by raising.
+
+        Raises:
+            NotConnected: the server is gone, or was silent beyond its keep-alive, or has ended a subscription.
+            Timeout: it does not answer.
+        """
+        self._feed = Feed(self._channel, self._server, self._settings, groups)
+        return self._feed
+
+    async def aclose(self) -> None:
+        """As in OpcUaConnection: the server is asked for nothing more."""
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            await feed.stop()
+        await super().aclose()

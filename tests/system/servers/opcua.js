@@ -1,0 +1,188 @@
+// A real OPC UA server (node-opcua) for tests: one JSON line when ready, then commands as JSON lines on stdin, each
+// answered by one JSON line on stdout.
+//
+//   node opcua.js --port 0 --nodes 500 --period 1000 --max-nodes-per-read 10 --user operator --password secret …
+//
+// Nodes, in the namespace urn:shoptwin:test: n0 … n<nodes-1> (Double, each `period` ms another value), and by name:
+// Float, Double, Int16, Int32, UInt32, Int64, UInt64, Boolean, String, LocalizedText, DateTime, Guid, NaN, Enum,
+// Wave (Float[] with the property SamplingRate), Bare (Int16[] without), Matrix, Uncertain, Broken, Null, Stamped.
+"use strict";
+
+const path = require("node:path");
+const os = require("node:os");
+const fs = require("node:fs");
+const { parseArgs } = require("node:util");
+
+const { OPCUAServer } = require("node-opcua-server");
+const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
+const { MessageSecurityMode, SecurityPolicy } = require("node-opcua-secure-channel");
+const { DataType, Variant, VariantArrayType } = require("node-opcua-variant");
+const { StatusCodes } = require("node-opcua-status-code");
+const { DataValue } = require("node-opcua-data-value");
+
+const { values: args } = parseArgs({
+  options: {
+    port: { type: "string", default: "0" },
+    nodes: { type: "string", default: "0" },
+    period: { type: "string", default: "1000" }, // ms between two values of n0 …
+    "max-nodes-per-read": { type: "string", default: "0" },
+    "max-items-per-call": { type: "string", default: "0" },
+    "max-sessions": { type: "string", default: "20" },
+    namespaces: { type: "string", default: "0" }, // others before ours, so that its index moves
+    user: { type: "string", default: "" },
+    password: { type: "string", default: "" },
+    secure: { type: "boolean", default: false }, // Basic256Sha256 beside None
+    strict: { type: "boolean", default: false }, // a client's certificate must be in the trust list
+    path: { type: "string", default: "" },
+    pki: { type: "string", default: "" },
+    empty: { type: "boolean", default: false }, // an address space without any node of ours
+  },
+});
+
+const URI = "urn:shoptwin:test";
+const STAMP = new Date(Date.UTC(2020, 0, 2, 3, 4, 5, 678));
+
+async function main() {
+  const pki = args.pki || fs.mkdtempSync(path.join(os.tmpdir(), "shoptwin-opcua-"));
+  if (!args.pki) process.on("exit", () => fs.rmSync(pki, { recursive: true, force: true }));
+  const certificates = new OPCUACertificateManager({
+    rootFolder: pki,
+    automaticallyAcceptUnknownCertificate: !args.strict,
+  });
+  await certificates.initialize();
+  const limits = {};
+  if (+args["max-nodes-per-read"]) limits.maxNodesPerRead = +args["max-nodes-per-read"];
+  if (+args["max-items-per-call"]) limits.maxMonitoredItemsPerCall = +args["max-items-per-call"];
+
+  const server = new OPCUAServer({
+    host: "127.0.0.1",
+    hostname: "127.0.0.1",
+    port: +args.port,
+    resourcePath: args.path,
+    serverCertificateManager: certificates,
+    userCertificateManager: certificates,
+    securityPolicies: args.secure ? [SecurityPolicy.None, SecurityPolicy.Basic256Sha256] : [SecurityPolicy.None],
+    securityModes: args.secure
+      ? [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt]
+      : [MessageSecurityMode.None],
+    allowAnonymous: !args.user,
+    userManager: { isValidUser: (user, password) => user === args.user && password === args.password },
+    maxConnectionsPerEndpoint: 50,
+    serverCapabilities: { maxSessions: +args["max-sessions"], operationLimits: limits },
+    buildInfo: { productName: "shoptwin test server", buildNumber: "1", buildDate: new Date(0) },
+  });
+  await server.initialize();
+
+  const space = server.engine.addressSpace;
+  for (let i = 0; i < +args.namespaces; i++) space.registerNamespace(`urn:shoptwin:other:${i}`);
+  const namespace = space.registerNamespace(URI);
+  const folder = namespace.addFolder("ObjectsFolder", { browseName: "Machine", nodeId: "s=Machine" });
+  const nodes = new Map();
+
+  const add = (name, dataType, value, more = {}) => {
+    const node = namespace.addVariable({
+      componentOf: folder,
+      browseName: name,
+      nodeId: `s=${name}`,
+      dataType,
+      minimumSamplingInterval: 10,
+      ...more,
+    });
+    if (value !== undefined) node.setValueFromSource({ dataType, value, ...(more.variant || {}) });
+    nodes.set(name, node);
+    return node;
+  };
+  const array = { valueRank: 1, variant: { arrayType: VariantArrayType.Array } };
+  const scalar = { variant: { arrayType: VariantArrayType.Scalar } };
+
+  if (!args.empty) {
+    for (let i = 0; i < +args.nodes; i++) add(`n${i}`, DataType.Double, i);
+    add("Float", DataType.Float, 1.5);
+    add("Double", DataType.Double, 21.25);
+    add("Int16", DataType.Int16, -7);
+    add("Int32", DataType.Int32, -70000);
+    add("UInt32", DataType.UInt32, 4294967295);
+    add("Int64", DataType.Int64, [0x7fffffff, 0xffffffff], scalar); // node-opcua keeps 64 bits as [high, low]
+    add("UInt64", DataType.UInt64, [0xffffffff, 0xfffffffe], scalar);
+    add("Boolean", DataType.Boolean, true);
+    add("String", DataType.String, "läuft");
+    add("LocalizedText", DataType.LocalizedText, { locale: "de", text: "bereit" });
+    add("DateTime", DataType.DateTime, STAMP);
+    add("Guid", DataType.Guid, "72962B91-FA75-4AE6-8D28-B404DC7DAF63");
+    add("NaN", DataType.Double, NaN);
+    const wave = add("Wave", DataType.Float, Float32Array.from({ length: 2560 }, (_, i) => Math.fround(i / 10)), array);
+    namespace.addVariable({
+      propertyOf: wave,
+      browseName: "SamplingRate",
+      dataType: DataType.Double,
+      value: { dataType: DataType.Double, value: 25600 },
+    });
+    add("Bare", DataType.Int16, Int16Array.from([1, -2, 3]), array);
+    add("Matrix", DataType.Double, undefined, { valueRank: 2, arrayDimensions: [2, 2] }).setValueFromSource({
+      dataType: DataType.Double,
+      arrayType: VariantArrayType.Matrix,
+      dimensions: [2, 2],
+      value: Float64Array.from([1, 2, 3, 4]),
+    });
+    add("Uncertain", DataType.Double).setValueFromSource(
+      { dataType: DataType.Double, value: 3.5 }, StatusCodes.UncertainLastUsableValue, STAMP);
+    add("Broken", DataType.Double).setValueFromSource(
+      { dataType: DataType.Double, value: 9 }, StatusCodes.BadSensorFailure, STAMP);
+    add("Null", DataType.Double).setValueFromSource({ dataType: DataType.Null }, StatusCodes.Good, STAMP);
+    add("Stamped", DataType.Double).setValueFromSource(
+      { dataType: DataType.Double, value: 4 }, StatusCodes.Good, STAMP);
+    let tick = 0;
+    setInterval(() => {
+      tick += 1;
+      for (let i = 0; i < +args.nodes; i++)
+        nodes.get(`n${i}`)?.setValueFromSource({ dataType: DataType.Double, value: i + tick / 1000 });
+    }, +args.period);
+  }
+
+  const does = {
+    // {"do": "set", "name", "type", "value", "status"?, "array"?}
+    set: ({ name, type, value, status, array: isArray, time }) => {
+      const variant = { dataType: DataType[type], value };
+      if (isArray) variant.arrayType = VariantArrayType.Array;
+      nodes.get(name).setValueFromSource(variant, StatusCodes[status || "Good"], time ? new Date(time) : undefined);
+      return {};
+    },
+    // several values of one node, at once
+    burst: ({ name, type, values }) => {
+      for (const value of values) nodes.get(name).setValueFromSource({ dataType: DataType[type], value });
+      return {};
+    },
+    add: ({ name, type, value }) => (add(name, DataType[type], value), {}),
+    remove: ({ name }) => (space.deleteNode(nodes.get(name).nodeId), nodes.delete(name), {}),
+    counts: () => ({
+      sessions: server.engine.currentSessionCount,
+      subscriptions: server.engine.currentSubscriptionCount,
+      created: server.engine.cumulatedSessionCount,
+      channels: server.currentChannelCount,
+    }),
+    crash: () => process.exit(1),
+    stop: () => (setImmediate(() => server.shutdown(0).then(() => process.exit(0))), {}),
+  };
+
+  await server.start();
+  const url = server.getEndpointUrl();
+  const port = +new URL(url.replace("opc.tcp", "http")).port;
+  const index = namespace.index;
+  console.log(JSON.stringify({ ready: true, url: `opc.tcp://127.0.0.1:${port}${args.path}`, port, namespace: index, uri: URI, pki }));
+
+  require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+    let answer;
+    try {
+      const command = JSON.parse(line);
+      answer = does[command.do](command);
+    } catch (error) {
+      answer = { error: String(error) };
+    }
+    console.log(JSON.stringify(answer));
+  }).on("close", () => process.exit(0)); // a test that died takes its server with it
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
