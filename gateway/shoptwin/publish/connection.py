@@ -40,6 +40,18 @@ _REFUSALS = {
 }
 
 
+class _Socket(ssl.SSLSocket):
+    """A TLS socket that is closed when its handshake fails; paho would leave it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands, or close."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def is_slow(error: PublishError) -> bool:
     """Tell whether a person must cure this error, so that it is tried again slowly."""
     return error.code == _SLOW
@@ -54,6 +66,7 @@ def tls_context(mqtt: Mqtt) -> ssl.SSLContext:
     context = _load("ca_file", mqtt.ca_file, lambda: ssl.create_default_context(cafile=mqtt.ca_file))
     # Python 3.13 began to refuse what many a plant's own CA leaves out (RFC 5280's key identifiers): as 3.11 does.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.sslsocket_class = _Socket
     if mqtt.cert_file is not None:
         cert, key = mqtt.cert_file, mqtt.key_file
         _load("cert_file", cert, lambda: context.load_cert_chain(cert, key, password=_no_passphrase))
@@ -65,9 +78,9 @@ def translate(error: BaseException, mqtt: Mqtt, now: int) -> PublishError:
     where = f"{mqtt.host}:{mqtt.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return _distrusted(error, mqtt, now)
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) or (mqtt.tls and isinstance(error, ConnectionResetError)):
         return PublishError(
-            f"No TLS with the broker at {where}: {error.reason or error}",
+            f"No TLS with the broker at {where}: {getattr(error, 'reason', '') or error}",
             "Is this the TLS port (mqtts:// is usually 8883, mqtt:// 1883), and does it want a client certificate?",
         )
     if isinstance(error, socket.gaierror):

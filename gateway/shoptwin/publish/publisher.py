@@ -37,6 +37,8 @@ _STEADY = 2.0
 """A connection that has stood for so long (s) counts as back: two gateways with one client_id never get there."""
 _UNANSWERED = 30.0
 """A broker that acknowledges nothing for so long (s) is given up."""
+_GLANCE = 0.05
+"""Seconds between two looks at whether all is done, when leaving."""
 _OVERHEAD = 16
 """Bytes of a PUBLISH beside topic and payload, at most."""
 _UNSENT = -1
@@ -257,10 +259,10 @@ class Publisher:
             self._send(session, loop.time())
             if self._dispatcher.idle:
                 break
-            await self._step(session, half)
+            await self._step(session, min(half, loop.time() + _GLANCE))
         goodbye = self._composer.status(self._clock.now(), online=False, clean=True)
         self._dispatcher.latest(goodbye)
         while loop.time() < leave_by and (self._dispatcher.waiting(goodbye) or self._dispatcher.done()):
-            await self._step(session, leave_by)
+            await self._step(session, min(leave_by, loop.time() + _GLANCE))
         await session.close(max(0.1, leave_by - loop.time()))
         self._status = replace(self._status, connected=False, since=self._clock.now())

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _DIAL_SECONDS = 15.0
 _ANSWER_SECONDS = 10.0
 _TIMER = 1.0
+_BRIEF = 30.0
 _DEFAULT_WINDOW = 20
 _LARGEST_WINDOW = 64
 _V5 = 5
@@ -70,7 +71,8 @@ class Session:
         self._answer: asyncio.Future[None] = self._loop.create_future()
         self._gone = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._client = self._make(will, client_id)
+        self._client_id = client_id
+        self._client = self._make(will)
 
     @property
     def tells_reasons(self) -> bool:
@@ -146,9 +148,9 @@ class Session:
             self._timer.cancel()
         self._close_socket()
 
-    def _make(self, will: OutboxMessage, client_id: str) -> Client:
+    def _make(self, will: OutboxMessage) -> Client:
         protocol = MQTTProtocolVersion.MQTTv5 if self._mqtt.version == _V5 else MQTTProtocolVersion.MQTTv311
-        client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False)
+        client = Client(CallbackAPIVersion.VERSION2, self._client_id, protocol=protocol, reconnect_on_failure=False)
         client.connect_timeout = 5.0
         client.max_inflight_messages_set(0)  # no limit: the dispatcher keeps the window
         client.will_set(will.topic, will.payload, will.qos, will.retain)
@@ -247,7 +249,12 @@ class Session:
                 )
             )
         else:
-            self._lost(PublishError(f"The connection to the broker at {where} was lost"))
+            hint = (
+                f"If it goes on: does another client use the client_id {self._client_id!r}?"
+                if self.age < _BRIEF
+                else ""
+            )
+            self._lost(PublishError(f"The connection to the broker at {where} was lost", hint))
 
     def _on_publish(
         self, _client: Client, _userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
