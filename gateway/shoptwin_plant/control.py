@@ -62,7 +62,7 @@ class Desk:
         raise ConfigError("the request asks for nothing", 'Give "fault", "clear" or "status"', code="plant")
 
     def _machine(self, request: dict[str, Any]) -> Faults:
-        name = request.setdefault("machine", "")
+        name = request["machine"] = str(request.get("machine", ""))
         if name not in self._faults:
             raise ConfigError(f"there is no machine {name!r}", f"One of: {', '.join(self._faults)}", code="plant")
         return self._faults[name]

@@ -87,7 +87,7 @@ class Simulated(ABC):
         """Yield the updates of this moment, with what is wrong with the sensors."""
         shown = self.values(normal)
         for fault in self.faults.of_sensors():
-            if fault.tag in shown:
+            if fault.tag in shown and fault.begin <= now:
                 shown[fault.tag] = self._spoilt(fault.kind.name, fault.tag, shown[fault.tag], fault.severity(now), now)
         self._held = {tag: value for tag, value in self._held.items() if self._stuck(tag)}
         kinds = {tag.name: tag.kind for tag in self.tags}
