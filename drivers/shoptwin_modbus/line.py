@@ -65,6 +65,7 @@ class Line:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.units = Units()
+        self._transaction = 0
         self._shared: Wire | None = None
         self._users = 0
 
@@ -77,7 +78,7 @@ class Line:
         from shoptwin_modbus.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing the driver must not
 
         if not target.serial:
-            return Wire(target)
+            return Wire(target, self._transaction)
         if self._shared is None:
             self.target = target
             self._shared = Wire(target)
@@ -96,4 +97,5 @@ class Line:
             if self._users:
                 return
             self._shared = None
+        self._transaction = wire.transaction
         wire.close()

@@ -16,6 +16,7 @@ class Terrain:
         self.version = 0
         self._holes: dict[Span, int] = {}
         self._cuts: dict[tuple[int, Table], set[int]] = {}
+        self._doubtful: dict[tuple[int, Table], set[int]] = {}
 
     def hole(self, span: Span) -> int | None:
         """Return the status of a span that the device refuses, or None."""
@@ -39,9 +40,24 @@ class Terrain:
             cuts.add(span.start)
             self.version += 1
 
+    def part(self, span: Span) -> None:
+        """Begin a block with a span until `settle`: what is wrong around it is not found out yet."""
+        parts = self._doubtful.setdefault((span.unit, span.table), set())
+        if span.start not in parts:
+            parts.add(span.start)
+            self.version += 1
+
+    def settle(self) -> None:
+        """Note that nothing was refused this time: blocks that were only parted may be tried as one."""
+        if self._doubtful:
+            self._doubtful.clear()
+            self.version += 1
+
     def walls(self) -> dict[tuple[int, Table], list[int]]:
         """Return what the planner must not reach across: the cuts, and where holes begin."""
         walls = {key: set(cuts) for key, cuts in self._cuts.items()}
+        for key, parts in self._doubtful.items():
+            walls.setdefault(key, set()).update(parts)
         for span in self._holes:
             walls.setdefault((span.unit, span.table), set()).add(span.start)
         return {key: sorted(cuts) for key, cuts in walls.items()}

@@ -40,6 +40,7 @@ class Turn:
         self._units = units
         self._timeout = timeout
         self._budget = BUDGET
+        self._narrowed = False
         self._clock = asyncio.get_running_loop().time
         self._buffer, self._status = layout.blank()
 
@@ -59,6 +60,8 @@ class Turn:
                 any_answer = True
             else:
                 self._units.silent(unit, self._clock())
+        if any_answer and not self._narrowed:
+            self._terrain.settle()
         return any_answer
 
     async def probe(self, hole: Block) -> bool:
@@ -132,6 +135,7 @@ class Turn:
 
     async def _narrow(self, block: Block, refusal: Refused) -> None:
         """Read a refused block by halves, so that its good spans are read in this very poll."""
+        self._narrowed = True
         if block.last - block.first == 1:
             self._mark(block, refusal.status)
             self._terrain.dig(self._layout.spans[block.first], refusal.status)
@@ -147,7 +151,7 @@ class Turn:
         """Read one half, narrowing further where it is refused; tell whether it came whole."""
         if self._budget <= 0:
             self._mark(half, StatusCode.BAD_COMMUNICATION_ERROR)
-            self._terrain.cut(self._layout.spans[half.first])  # the next poll begins with the half alone
+            self._terrain.part(self._layout.spans[half.first])  # the next poll begins with the half alone
             return False
         self._budget -= 1
         try:

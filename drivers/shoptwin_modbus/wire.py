@@ -69,8 +69,10 @@ class Replies(DecodePDU):
 class Wire:
     """A TCP connection or a serial port. After anything odd it is not used again before it is clean."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, transaction: int = 0) -> None:
         self.target = target
+        self.transaction = transaction
+        """The last one used. A new connection goes on from there, as a gateway may hand it replies to the old one."""
         self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
         self._lock = asyncio.Lock()
         self._waiting = False
@@ -91,7 +93,7 @@ class Wire:
         """Send one request and return the bytes of its reply, checked for length.
 
         Raises:
-            Timeout: no reply. NotConnected: the connection is lost. Refused: the device said no. Garbled: not to decode.
+            Timeout: no reply. NotConnected: the connection is lost. Refused: the device said no. Garbled: not it.
         """
         async with self._lock:
             return await self._ask(await self._ready(timeout), block, timeout)
@@ -137,6 +139,7 @@ class Wire:
         if not connected:
             client.close()
             raise why_not(self.target, cause[0] if cause else None, timeout)
+        client.ctx.next_tid = self.transaction
         return client
 
     def _make(self, timeout: float) -> AsyncModbusTcpClient | AsyncModbusSerialClient:
@@ -172,6 +175,7 @@ class Wire:
             raise NotConnected(f"{self.target} closed the connection", "it is made anew") from error
         finally:
             self._waiting = False
+            self.transaction = client.ctx.next_tid
             if not clean:
                 self._spoil(due)
         if not clean or not isinstance(reply, Reply):

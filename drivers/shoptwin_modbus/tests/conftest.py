@@ -1,4 +1,4 @@
-"""Real servers for the driver's tests: pymodbus's in this process, pyModbusTCP's, and one that says what it is told to."""
+"""Servers and cables for the driver's tests: pyModbusTCP's server, and a device that does what it is told to."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from shoptwin.testing import free_port
 from shoptwin_modbus.plugin import ModbusPlugin
 from shoptwin_modbus.target import ModbusSettings
 
-from shoptwin.testing import free_port
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
