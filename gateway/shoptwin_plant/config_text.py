@@ -51,7 +51,8 @@ def _head(info: PlantInfo) -> Iterator[str]:
     yield "# Written by the practice plant: valid while it runs, for its ports are those of this run."
     if info.clock.rate != 1:
         clock = info.clock
-        yield f"# Its clock runs {clock.rate:g} times as fast: it showed {clock.epoch} at {clock.origin}."
+        yield f"# Its clock runs {clock.rate:g} times as fast, and so must the daemon's: add"
+        yield f"# --clock-rate {clock.rate:g} --clock-epoch {clock.epoch} --clock-origin {clock.origin}"
     yield ""
     yield "[gateway]"
     yield 'site = "practice"'

@@ -44,7 +44,7 @@ class Recorded:
         self.problem: RecordingError | None = None
         """What ended it before its time."""
         self.ended = False
-        self._last: dict[str, Update] = {}
+        self._last: tuple[Update, ...] = ()
         self._rows = self.recording.rows()
         self._next: Row | None = None
         self._fetch()
@@ -66,16 +66,16 @@ class Recorded:
         return gaps[len(gaps) // 2] if gaps else 10**9
 
     def advance(self, now: int) -> Iterator[tuple[Update, ...]]:
-        """Yield the rows up to `now`; after the last one, the last values once more, as uncertain."""
+        """Yield the rows up to `now`; after the last one, its values once more, as uncertain."""
         while self._next is not None and self._next.time + self.shift <= now:
             updates = tuple(self._updates(self._next))
-            self._last.update((update.tag, update) for update in updates if not update.status)
+            self._last = tuple(update for update in updates if update.status == StatusCode.GOOD)
             yield updates
             self._fetch()
         if self._next is None and not self.ended:
             self.ended = True
             log.warning("recording ended: %s at %s%s", self.name, iso(now), f": {self.problem}" if self.problem else "")
-            yield tuple(replace(u, status=StatusCode.UNCERTAIN_LAST_USABLE_VALUE) for u in self._last.values())
+            yield tuple(replace(u, status=StatusCode.UNCERTAIN_LAST_USABLE_VALUE) for u in self._last)
 
     def due(self, now: int) -> int | None:  # noqa: ARG002 - the rows alone decide
         """Return the time of the next row, None after the last."""
