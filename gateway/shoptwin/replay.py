@@ -154,7 +154,8 @@ def replay(recording: Path, out: TextIO | Path, progress: Callable[[float], None
         )  # fmt: skip
         pipeline.resume()
         batches = _Batches(table, source)
-        done, problem = [], None
+        done: list[str] = []
+        problem = None
         try:
             for i, row in enumerate(source.rows()):
                 clock.set(row.time)

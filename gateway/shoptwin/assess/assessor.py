@@ -10,7 +10,6 @@ import numpy as np
 from shoptwin.assess import learned as files
 from shoptwin.assess.features import Features, Observed
 from shoptwin.assess.fusion import fuse
-from shoptwin.assess.layout import Layout
 from shoptwin.assess.learned import Pointer
 from shoptwin.assess.pacing import Pacing
 from shoptwin.assess.progress import LearningState, LearnRequest, progress
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from shoptwin.assess.layout import Layout
     from shoptwin.assess.shelf import ModelShelf
     from shoptwin.domain.assessment import Assessment, Window
     from shoptwin.domain.machine import Machine

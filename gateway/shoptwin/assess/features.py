@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shoptwin.assess.layout import Layout
-
 from shoptwin.assess.temperatures import TemperatureFeatures
 from shoptwin.assess.waveforms import WaveformFeatures, problem
 from shoptwin.domain.machine import MachineState
@@ -96,7 +95,7 @@ class Features:
             layout, rows = layouts[window.machine], {}
             values, missing = self._values(window, layout, slot)
             if layout.vibration and window.fresh.intersection(layout.waveforms):
-                rows["vibration"] = self._vibration(window, layout, slot, values, missing, bursts)
+                rows["vibration"] = self._vibration(window, layout, slot, values, missing, bursts=bursts)
             if layout.process and window.fresh.intersection(layout.scalars):
                 rows["process"] = self._process(window, layout, slot, values, missing)
             out.append(rows)
@@ -145,7 +144,7 @@ class Features:
 
     def _vibration(
         self, window: Window, layout: Layout, slot: dict[int, int], values: dict[int, float], missing: dict[int, str],
-        bursts: dict[tuple[str, int], tuple[NDArray[np.float32], str]],
+        *, bursts: dict[tuple[str, int], tuple[NDArray[np.float32], str]],
     ) -> Observed:  # fmt: skip
         size = len(self.waves.names) if self.waves else 0
         row: list[float] = []

@@ -1,4 +1,4 @@
-"""What was learned of one machine, on disk: `<learned>/<machine>/<indicator>-<version>.onnx` and `.json`, and a pointer.
+"""What was learned of one machine, on disk: `<learned>/<machine>/<indicator>-<version>.onnx`, `.json` and a pointer.
 
 The pointer, `<indicator>.json`, is replaced in one step, so that a reader sees the old version or the new one.
 """
@@ -60,7 +60,7 @@ class Learned:
         """Return how many rows ago learning ended, at the pace of the rows that it learned from."""
         span = self.manifest["learned_until"] - self.manifest["learned_from"]
         pace = max(span / max(self.manifest["rows"] - 1, 1), 1.0)
-        return max((now - self.manifest["learned_until"]) / pace, 0.0)
+        return max(float((now - int(self.manifest["learned_until"])) / pace), 0.0)
 
     def step(
         self, x: NDArray[np.float64], age: float, alarmed: bool, state: dict[str, NDArray[np.float64]]

@@ -37,7 +37,7 @@ class Session:
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         try:
             self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as e:  # noqa: BLE001 - onnxruntime's own errors share no base class with each other
+        except _errors() as e:
             raise ModelRejected(f"{name} cannot be opened: {e}", "Install it again, or learn it anew") from e
         self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
         self.outputs = {o.name: tuple(o.shape) for o in self._session.get_outputs()}
@@ -58,6 +58,13 @@ def _runtime() -> Any:  # noqa: ANN401 - onnxruntime has no types
             code=NO_RUNTIME,
         ) from e
     return onnxruntime
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return the classes of onnxruntime's own errors, which share no base class but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as own  # noqa: PLC0415 - only once a model is opened
+
+    return tuple(e for e in vars(own).values() if isinstance(e, type) and issubclass(e, Exception))
 
 
 def same_shape(declared: tuple[Any, ...], actual: tuple[Any, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""The shipped models: found as resources of the package `shoptwin_models`, which is data and is never imported by name."""
+"""The shipped models: resources of the package `shoptwin_models`, which is data and is never imported by name."""
 
 from __future__ import annotations
 
@@ -101,7 +101,5 @@ def check_shapes(name: str, declared: dict[str, tuple[Any, ...]], actual: dict[s
     """Hold tensors by name against what the manifest declares. Raises ModelRejected."""
     for tensor in sorted(declared.keys() | actual.keys()):
         if tensor not in declared or tensor not in actual or not same_shape(declared[tensor], actual[tensor]):
-            raise ModelRejected(
-                f"{name}: {tensor} is {actual.get(tensor, 'absent')}, its manifest says {declared.get(tensor, 'absent')}",
-                _CURE,
-            )
+            found, said = actual.get(tensor, "absent"), declared.get(tensor, "absent")
+            raise ModelRejected(f"{name}: {tensor} is {found}, its manifest says {said}", _CURE)

@@ -98,12 +98,13 @@ class Baseline:
     """Evidence -> what explains a part of it: tags, or words for them."""
 
     def to_onnx(self) -> bytes:
-        """Return the ONNX model: x, age, alarmed and the state -> score, outside, known, ratio, lean, joint, new state."""
+        """Return the ONNX model: x, age, alarmed, state -> score, outside, known, ratio, lean, joint, new state."""
         return self.model.graph()
 
     def manifest(self) -> dict[str, Any]:
         """Return what stands beside the model, but for its hash and version."""
-        start = {name: {"shape": list(a.shape), "fill": float(a.flat[0])} for name, a in self.model.start().items()}
+        fill = {name: None if np.isnan(a.flat[0]) else float(a.flat[0]) for name, a in self.model.start().items()}
+        state = {name: {"shape": list(a.shape), "fill": fill[name]} for name, a in self.model.start().items()}
         return {
             "kind": self.model.kind,
             "needed": [self.names[c] for c in self.model.context.columns if self.names[c] != STATE],
@@ -113,7 +114,7 @@ class Baseline:
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,
             "threshold": 1.0, "budget": {"false_alarms_per_month": self.settings.false_alarms_per_month,
                                          "tail_per_row": self.settings.tail},
-            "state": {k: v | {"fill": None if np.isnan(v["fill"]) else v["fill"]} for k, v in start.items()},
+            "state": state,
         }  # fmt: skip
 
 
@@ -123,8 +124,7 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
     Raises:
         ModelError: too little evidence, or none that varies.
     """
-    state = np.asarray(evidence.state)
-    running = state != MachineState.OFF.value if len(state) else np.zeros(0, bool)
+    running = np.array([state != MachineState.OFF.value for state in evidence.state], np.bool_)
     x, time = np.asarray(evidence.values, np.float64)[running], np.asarray(evidence.time)[running]
     if not len(x):
         raise ModelError("there is no evidence of the machine running", "Let it run, then learning goes on by itself")

@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from shoptwin.learn.graph import Graph
     from shoptwin.learn.statistics import Array
 
@@ -55,8 +57,8 @@ class Context:
         """Tell whether a row [names] lies outside the learned regimes."""
         return any(not low <= x[c] <= high for c, (low, high) in self._limits() if not np.isnan(x[c]))
 
-    def between(self, level: Array) -> tuple[Array, Array]:
-        """Return what makes interpolation uncertain: pairs of neighbouring levels [p, 2] and their squared steps [p, m].
+    def between(self, level: Array) -> tuple[NDArray[np.int64], Array]:
+        """Return what makes interpolation uncertain: pairs of neighbouring levels [p, 2], their squared steps [p, m].
 
         Halfway between two levels the truth may lie anywhere between them: variance u (1 - u) step^2.
         """
@@ -84,8 +86,9 @@ class Context:
                 return False
         return any(len(knots) > 1 for knots in self.knots)
 
-    def _near(self, x: Array, i: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        return np.abs(x[:, self.columns[i], None] - self.knots[i]).argmin(1)
+    def _near(self, x: Array, i: int) -> NDArray[np.intp]:
+        near: NDArray[np.intp] = np.abs(x[:, self.columns[i], None] - self.knots[i]).argmin(1)
+        return near
 
     def _limits(self) -> list[tuple[int, tuple[float, float]]]:
         return [(c, self.bounds(i)) for i, c in enumerate(self.columns)]

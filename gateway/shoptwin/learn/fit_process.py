@@ -17,6 +17,8 @@ from shoptwin.learn.process import Process
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from shoptwin.learn.statistics import Array
 
 SCALES = (1, 4, 8, 16, 32)
@@ -26,6 +28,8 @@ EXPLAINED = 0.5
 """Share of the variance, on rows held out, that drivers must explain before a tag is judged by the rest."""
 LEAST_ROWS = 16
 _MARGIN = 0.5
+_WALK_DEVIATIONS = 3.0
+"""Standard deviations of a tag's own random walk that its limit is widened by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +61,21 @@ def fit_process(names: Sequence[str], x: Array, tail: float) -> tuple[Process, l
     context = Context.of(x, columns.contexts, _MARGIN)
     design = context.design(x)
     value = np.nan_to_num(x) @ mix  # what is missing is of columns that nothing is mixed from
-    level = np.linalg.lstsq(design, value, rcond=None)[0]
+    level = np.asarray(np.linalg.lstsq(design, value, rcond=None)[0], np.float64)
     left = value - design @ level
     fold = st.folds(len(x))
     share = st.between_share(left, fold)
     warm = np.array([Name.parse(names[c]).role is Role.TEMPERATURE for c in evidence])
-    keep = left.std(0) > 1e-9 * np.maximum(np.abs(value).max(0), 1e-9)  # noqa: PLR2004 - rounding of a constant
+    keep = left.std(0) > 1e-9 * np.maximum(np.abs(value).max(0), 1e-9)
     wandering = warm & (share > WANDERS)
     if (keep & ~wandering & ~warm).any():
         keep &= ~wandering
     if not keep.any():
         raise ModelError("no tag varies, so nothing can be learned", "Check that the sensors are not stuck")
-    deviation = left[:, keep].std(0)
-    model = _judge(left[:, keep] / deviation, fold, share[keep], tail)
-    parts = (mix[:, keep], context, level[:, keep], deviation)
-    return Process(*parts, **model), [names[c] for c, k in zip(evidence, keep, strict=True) if k]
+    deviation: Array = left[:, keep].std(0)
+    basis = (mix[:, keep], context, level[:, keep], deviation)
+    model = _judge(basis, left[:, keep] / deviation, fold, share[keep], tail)
+    return model, [names[c] for c, k in zip(evidence, keep, strict=True) if k]
 
 
 def _columns(names: Sequence[str], x: Array) -> Columns:
@@ -82,7 +86,7 @@ def _columns(names: Sequence[str], x: Array) -> Columns:
             continue
         name = Name.parse(text)
         present = x[~np.isnan(x[:, i]), i]
-        if name.role in IGNORED or len(present) < 0.75 * len(x):  # noqa: PLR2004 - mostly missing: not judged
+        if name.role in IGNORED or len(present) < 0.75 * len(x):
             continue
         varies = len(present) > 0 and np.ptp(present) > 0
         if name.feature != VALUE:
@@ -103,7 +107,7 @@ def _complete(x: Array, columns: Sequence[int]) -> Array:
 
 
 def _trim(x: Array, columns: Sequence[int]) -> Array:
-    """Cut a start-up off: leading twentieths of the rows that lie 6 standard deviations off the rest, at most a quarter."""
+    """Cut a start-up off: leading twentieths of the rows, 6 standard deviations off the rest; at most a quarter."""
     size, first = max(len(x) // 20, 2), 0
     values = x[:, list(columns)]
     for start in range(0, len(x) // 4, size):
@@ -125,7 +129,7 @@ def _explain(names: Sequence[str], x: Array, columns: Columns) -> tuple[list[int
         name = Name.parse(names[column])
         drivers = columns.lags.get(name.tag, []) if name.role is Role.TEMPERATURE else []
         drivers = drivers or columns.drivers
-        if drivers and len(x) > 5 * len(drivers):  # noqa: PLR2004 - rows a coefficient
+        if drivers and len(x) > 5 * len(drivers):
             a, y = x[:, drivers], x[:, column]
             held = np.concatenate([y[fold == f] - _predict(a, y, fold != f, fold == f) for f in range(5)])
             mean = np.concatenate([y[fold == f] - y[fold != f].mean() for f in range(5)])
@@ -142,13 +146,15 @@ def _ridge(a: Array, y: Array) -> Array:
     return np.asarray(solved / spread)
 
 
-def _predict(a: Array, y: Array, train: Array, test: Array) -> Array:
+def _predict(a: Array, y: Array, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> Array:
     coefficients = _ridge(a[train], y[train])
     return np.asarray(y[train].mean() + (a[test] - a[train].mean(0)) @ coefficients)
 
 
-def _judge(z: Array, fold: Array, share: Array, tail: float) -> dict[str, Array]:
-    """Return scales, rotations and limits from standardised evidence [L, k]."""
+def _judge(
+    basis: tuple[Array, Context, Array, Array], z: Array, fold: NDArray[np.int64], share: Array, tail: float
+) -> Process:
+    """Return the model on a `basis` (mix, context, level, deviation), judging standardised evidence [L, k]."""
     rows, k = z.shape
     scales = np.array([s for s in SCALES if s <= max(rows / 8, 1)], np.float64)
     bank = st.ewma(z, scales)
@@ -157,20 +163,18 @@ def _judge(z: Array, fold: Array, share: Array, tail: float) -> dict[str, Array]
     looks = scales[:, None] >= np.minimum(memory, scales[-1])
     joint_tail, tag_tail = (tail / 2 / len(scales), tail / 2 / looks.sum()) if k > 1 else (0.0, tail / looks.sum())
     whitening = st.inverse_root(st.ledoit_wolf(z))
-    out: dict[str, list[Array]] = {"rotation": [], "variance": [], "drift": [], "joint_limit": [], "tag_limit": []}
-    for i, scale in enumerate(scales):
-        variance, vectors = np.linalg.eigh(_scatter(bank[:, i] @ whitening, rows / scale))
-        out["rotation"].append(whitening @ vectors)
-        out["variance"].append(variance)
-        out["drift"].append(st.random_walk(z @ out["rotation"][-1]))
-        out["joint_limit"].append(np.array(_joint_limit(z, bank[:, i], fold, scale, joint_tail) if k > 1 else np.inf))
-        # Effective looks: what folds that differ leave (5 / eta2), and no more than independent stretches there are.
-        looked = np.minimum(5 / np.maximum(share, 1e-9), rows / np.maximum(scale, 2 * memory))
-        quantile = np.array([st.t_quantile(tag_tail / 2, max(n - 1, 1)) for n in looked])
-        limit = quantile * bank[:, i].std(0) * np.sqrt(1 + 1 / np.maximum(looked, 1))
-        out["tag_limit"].append(np.where(looks[i], limit, np.inf))
-    drift = 9 * st.random_walk(z)  # three standard deviations of the walk
-    return {"scales": scales, **{n: np.stack(a) for n, a in out.items()}, "tag_drift": drift, "rows": float(rows)}  # type: ignore[dict-item]
+    directions = [np.linalg.eigh(_scatter(bank[:, i] @ whitening, rows / s)) for i, s in enumerate(scales)]
+    rotation = np.stack([whitening @ vectors for _, vectors in directions])
+    joint = [_joint_limit(z, bank[:, i], fold, s, joint_tail) if k > 1 else np.inf for i, s in enumerate(scales)]
+    # Effective looks: what folds that differ leave (5 / eta2), and no more than independent stretches there are.
+    looked = np.minimum(5 / np.maximum(share, 1e-9), rows / np.maximum(scales[:, None], 2 * memory))
+    quantile = np.vectorize(st.t_quantile)(tag_tail / 2, np.maximum(looked - 1, 1))
+    limit = quantile * bank.std(0) * np.sqrt(1 + 1 / np.maximum(looked, 1))
+    return Process(
+        *basis, scales, rotation, np.stack([variance for variance, _ in directions]),
+        np.stack([st.random_walk(z @ r) for r in rotation]), np.array(joint), np.where(looks, limit, np.inf),
+        _WALK_DEVIATIONS**2 * st.random_walk(z), float(rows),
+    )  # fmt: skip
 
 
 def _scatter(y: Array, looks: float) -> Array:
@@ -181,7 +185,7 @@ def _scatter(y: Array, looks: float) -> Array:
     return np.asarray((1 - weight) * sample + weight * np.trace(sample) / k * np.eye(k))
 
 
-def _joint_limit(z: Array, bank: Array, fold: Array, scale: float, tail: float) -> float:
+def _joint_limit(z: Array, bank: Array, fold: NDArray[np.int64], scale: float, tail: float) -> float:
     """Return the limit of the root of T2: from folds held out, ln T2 by Student's t with L / (2 k + 2) freedom."""
     rows, k = z.shape
     held = np.empty(rows)

@@ -46,23 +46,28 @@ def fit_vibration(names: Sequence[str], x: Array, tail: float) -> tuple[Vibratio
     level = _levels(context, design, y)
     off = y - design @ level
     channels = len({parsed[i].tag for i in bands})
-    whitening, limit = np.zeros((len(bands), len(bands))), np.inf
-    if context.revisited(x):
-        deviation = np.maximum(off.std(0), 1e-6)
-        whitening = st.inverse_root(st.ledoit_wolf(off / deviation)) / deviation[:, None]
-        limit = _fine_limit(context, x, design, y, tail)
     pairs, steps = context.between(level)
-    return Vibration(
-        np.array(bands, np.int64),
-        channels,
-        context,
-        level,
-        _growth_limit(off, channels),
-        whitening,
-        steps,
-        pairs,
-        limit,
-    ), [names[i] for i in bands]
+    if not len(pairs):
+        pairs, steps = np.zeros((1, 2), np.int64), np.zeros((1, len(bands)))
+    whitening, uncertain, limit = np.zeros((len(pairs), len(bands), len(bands))), np.zeros(steps.shape), np.inf
+    if context.revisited(x):
+        whitening, uncertain = _whiten(off, steps)
+        limit = _fine_limit(context, x, design, y, tail)
+    growth = _growth_limit(off, channels)
+    where = np.array(bands, np.int64)
+    model = Vibration(where, channels, context, level, growth, pairs, whitening, uncertain, limit)
+    return model, [names[i] for i in bands]
+
+
+def _whiten(off: Array, steps: Array) -> tuple[Array, Array]:
+    """Return, per pair of levels, what makes scatter the identity and interpolation variance diagonal, and the latter.
+
+    With C = scatter and D = diag(step^2) of a pair, (C + s D)^-1 = K (I + s Lambda)^-1 K^T for every s.
+    """
+    deviation = np.maximum(off.std(0), 1e-6)
+    root = st.inverse_root(st.ledoit_wolf(off / deviation)) / deviation[:, None]
+    turned = [np.linalg.eigh(root.T * step @ root) for step in steps]
+    return np.stack([root @ v for _, v in turned]), np.maximum(np.stack([w for w, _ in turned]), 0.0)
 
 
 def _levels(context: Context, design: Array, y: Array) -> Array:
@@ -75,12 +80,13 @@ def _levels(context: Context, design: Array, y: Array) -> Array:
 
 
 def _growth_limit(off: Array, channels: int) -> Array:
-    """Return the thresholds [3, C]: the fixed growth, or six of the machine's own deviations where it strays further."""
+    """Return the thresholds [3, C]: the fixed growth, or six of the machine's own deviations where that is more."""
     calm = np.stack([np.median(off[max(0, i - RECENT + 1) : i + 1], axis=0) for i in range(len(off))])
     order = -np.sort(-calm.reshape(len(off), channels, -1), axis=2)
     middle = order.shape[2] // 2
     growth = np.stack([order[..., middle - 1 : middle + 1].mean(2), order[..., middle // 2 - 1], order[..., 0]])
-    return np.maximum(LIMITS[:, None], _DEVIATIONS * growth.std(1))
+    limit: Array = np.maximum(LIMITS[:, None], _DEVIATIONS * growth.std(1))
+    return limit
 
 
 def _fine_limit(context: Context, x: Array, design: Array, y: Array, tail: float) -> float:

@@ -15,6 +15,8 @@ import numpy as np
 from shoptwin.learn.graph import Graph
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from shoptwin.learn.context import Context
     from shoptwin.learn.statistics import Array
 
@@ -31,20 +33,21 @@ SUDDEN_DEVIATIONS = 6.0
 class Vibration:
     """A fitted baseline: n inputs, C channels of b bands; judges in numpy what its graph judges in ONNX."""
 
-    bands: Array
-    """[C * b] int64: which inputs are the log band powers, channel by channel"""
+    bands: NDArray[np.int64]
+    """[C * b]: which inputs are the log band powers, channel by channel"""
     channels: int
     context: Context
     level: Array
     """[context.width, C * b] ln power"""
     growth_limit: Array
     """[3, C]: ln growth of the median band, of the third and of the largest that is the threshold"""
+    pairs: NDArray[np.int64]
+    """[P, 2]: neighbouring levels of the design, and at least one pair"""
     whitening: Array
-    """[C * b, C * b] of the deviations; zeros where the fine look is not taken"""
-    steps: Array
-    """[p, C * b] squared steps between neighbouring levels"""
-    pairs: Array
-    """[p, 2] int64: the levels that those steps lie between"""
+    """[P, C * b, C * b] of the deviations, in which both scatter and the pair's interpolation variance are diagonal;
+    zeros where the fine look is not taken"""
+    uncertain: Array
+    """[P, C * b] interpolation variance in those directions where both levels weigh fully"""
     fine_limit: float
     """of the root of T2"""
 
@@ -75,9 +78,10 @@ class Vibration:
         usual = np.median(history, axis=0)
         spread = 1.4826 * np.median(np.abs(history - usual), axis=0)
         sudden = (now - np.maximum(usual, 0)) / np.maximum(SUDDEN, SUDDEN_DEVIATIONS * spread)
-        uncertain = (design[self.pairs[:, 0]] * design[self.pairs[:, 1]]) @ self.steps
+        share = design[self.pairs[:, 0]] * design[self.pairs[:, 1]]
         turned = off @ self.whitening
-        fine = np.sqrt((turned**2 / (1 + uncertain @ self.whitening**2)).sum()) / self.fine_limit
+        square = (turned**2 / (1 + share[:, None] * self.uncertain)).sum(1)
+        fine = np.sqrt(square.min()) / self.fine_limit
         level = (growth / self.growth_limit).max(0)
         ratio = np.maximum(level, sudden)
         return {
@@ -142,13 +146,11 @@ class Vibration:
         return g.op("Transpose", g.op("Concat", *columns, axis=1), perm=[1, 0])
 
     def _fine(self, g: Graph, design: str, off: str) -> str:
+        shares = g.op("Mul", g.op("Gather", design, self.pairs[:, 0]), g.op("Gather", design, self.pairs[:, 1]))
+        width = g.op("Add", g.op("Mul", g.op("Unsqueeze", shares, [1]), self.uncertain), 1.0)
         turned = g.op("MatMul", off, self.whitening)
-        square = g.op("Mul", turned, turned)
-        if len(self.pairs):
-            shares = g.op("Mul", g.op("Gather", design, self.pairs[:, 0]), g.op("Gather", design, self.pairs[:, 1]))
-            uncertain = g.op("MatMul", g.op("MatMul", shares, self.steps), self.whitening**2)
-            square = g.op("Div", square, g.op("Add", uncertain, 1.0))
-        return g.op("Div", g.op("Sqrt", g.op("ReduceSum", square, [0], keepdims=1)), self.fine_limit)
+        square = g.op("ReduceSum", g.op("Div", g.op("Mul", turned, turned), width), [1], keepdims=0)
+        return g.op("Div", g.op("Sqrt", g.op("ReduceMin", square, [0], keepdims=1)), self.fine_limit)
 
 
 def _largest(g: Graph, x: str, count: int, axis: int) -> str:
