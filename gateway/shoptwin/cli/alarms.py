@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def alarms(ctx: click.Context, client: Client, every: bool, as_json: bool) -> None:
-    r"""List the alarms that stand: active, or returned to normal and not yet acknowledged.
+    """List the alarms that stand: active, or returned to normal and not yet acknowledged.
 
     \b
     Examples:
       shoptwin alarms
       shoptwin alarms --all --json
-    """
+    """  # noqa: D301 - click's mark
     if ctx.invoked_subcommand is not None:
         return
     found = client.get("/v1/alarms", active="false" if every else "true")
@@ -55,12 +55,12 @@ def _row(alarm: dict[str, Any]) -> tuple[Any, ...]:
 @socket_option
 @json_option
 def test(machine: str, by: str, client: Client, as_json: bool) -> None:
-    r"""Send an alarm of MACHINE that is marked as a test, to check the whole way to the SCADA.
+    """Send an alarm of MACHINE that is marked as a test, to check the whole way to the SCADA.
 
     \b
     Example:
       shoptwin alarms test press-3
-    """
+    """  # noqa: D301 - click's mark
     found = client.post("/v1/alarms/test", machine=machine, by=by)
     if as_json:
         print_json(found)
@@ -74,12 +74,12 @@ def test(machine: str, by: str, client: Client, as_json: bool) -> None:
 @socket_option
 @json_option
 def ack(alarm: str, by: str, client: Client, as_json: bool) -> None:
-    r"""Acknowledge the alarm ID: its key (`press-3/spindle_temp.hi`), or its id where only one machine has it.
+    """Acknowledge the alarm ID: its key (`press-3/spindle_temp.hi`), or its id where only one machine has it.
 
     \b
     Example:
       shoptwin ack press-3/spindle_temp.hi
-    """
+    """  # noqa: D301 - click's mark
     found = client.post("/v1/alarms/acknowledge", alarm=alarm, by=by)
     if as_json:
         print_json(found)

@@ -38,7 +38,7 @@ class App(click.Group):
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="shoptwin")
 def cli() -> None:
-    r"""Watch over the machines of a shop floor, from a small box beside them.
+    """Watch over the machines of a shop floor, from a small box beside them.
 
     \b
     shoptwin check --config shoptwin.toml     is the configuration right, and what does it switch on?
@@ -46,7 +46,7 @@ def cli() -> None:
     shoptwin status                           how it is, and the machines
 
     Shoptwin reads PLCs and never writes to one.
-    """
+    """  # noqa: D301 - click's mark
 
 
 for command in (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
               help="A setting of the driver, as in [[device]]: user=operator. May be repeated.")  # fmt: skip
 @json_option
 def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    r"""List what the device at URL has to offer; the driver is found by the URL's scheme.
+    """List what the device at URL has to offer; the driver is found by the URL's scheme.
 
     What stands under "address" goes into the configuration as it is.
 
@@ -34,7 +34,7 @@ def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -
     Examples:
       shoptwin browse opc.tcp://192.0.2.20:4840
       shoptwin browse opc.tcp://192.0.2.20:4840 --at "ns=2;s=Press3"
-    """
+    """  # noqa: D301 - click's mark
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.config import device_settings  # noqa: PLC0415
 

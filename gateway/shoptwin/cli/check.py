@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def check(ctx: click.Context, config_path: Path, probe: bool, as_json: bool) -> None:
-    r"""Check the configuration; print what it switches on, what it does not, and which tag would.
+    """Check the configuration; print what it switches on, what it does not, and which tag would.
 
     Nothing is changed and no daemon is needed. Exit code 78 says that the configuration is wrong, 1 that a probed tag
     could not be read.
@@ -33,7 +33,7 @@ def check(ctx: click.Context, config_path: Path, probe: bool, as_json: bool) -> 
     Examples:
       shoptwin check --config shoptwin.toml
       shoptwin check --config shoptwin.toml --probe
-    """
+    """  # noqa: D301 - click's mark
     from shoptwin import config  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415
     from shoptwin.cli.probe import probe_all  # noqa: PLC0415

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 def history(
     tag: str, *, since: int, until: int | None, step: int | None, as_csv: bool, as_json: bool, client: Client
 ) -> None:
-    r"""Print what TAG was, from the daemon's store. Times are UTC.
+    """Print what TAG was, from the daemon's store. Times are UTC.
 
     \b
     Examples:
       shoptwin history press-3.spindle_temp --since 1h
       shoptwin history press-3.spindle_temp --since 7d --step 1h --csv
-    """
+    """  # noqa: D301 - click's mark
     if as_csv and as_json:
         raise click.UsageError("Either --csv or --json.")
     now = _now(client) if since < 0 or until is None or until < 0 else 0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def maintenance(
     machine: str, *, span: int | None, reason: str, end: bool, by: str, client: Client, as_json: bool
 ) -> None:
-    r"""Begin or end the maintenance of MACHINE.
+    """Begin or end the maintenance of MACHINE.
 
     While it lasts the machine's alarms are suppressed, visibly, and nothing is learned.
 
@@ -33,7 +33,7 @@ def maintenance(
     Examples:
       shoptwin maintenance press-3 --for 2h --reason "new drive belt"
       shoptwin maintenance press-3 --end
-    """
+    """  # noqa: D301 - click's mark
     if end == (span is not None):
         raise click.UsageError("Say how long with --for, or end it with --end.")
     if not end and not reason.strip():
@@ -52,12 +52,12 @@ def maintenance(
 @socket_option
 @json_option
 def sensor_replaced(tag: str, by: str, client: Client, as_json: bool) -> None:
-    r"""Say that the sensor of TAG was replaced: what is normal for this tag alone is learned anew.
+    """Say that the sensor of TAG was replaced: what is normal for this tag alone is learned anew.
 
     \b
     Example:
       shoptwin sensor-replaced press-3.spindle_temp
-    """
+    """  # noqa: D301 - click's mark
     found = client.post("/v1/sensor-replaced", tag=tag, by=by)
     if as_json:
         print_json(found)

@@ -13,14 +13,14 @@ import click
 @click.option("--out", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="EVENTS.jsonl",
               help="Where assessments and alarms go, one JSON object a line.")  # fmt: skip
 def replay(recording: Path, out: Path) -> None:
-    r"""Run the daemon's own pipeline (twin, models, alarms) over RECORDING, a folder, on a virtual clock.
+    """Run the daemon's own pipeline (twin, models, alarms) over RECORDING, a folder, on a virtual clock.
 
     A recording that is cut off or damaged is replayed as far as it goes; the exit code is then 65.
 
     \b
     Example:
       shoptwin replay my-recording --out events.jsonl
-    """
+    """  # noqa: D301 - click's mark
     from shoptwin.replay import replay as run  # noqa: PLC0415 - it imports everything
 
     if not sys.stderr.isatty():

@@ -41,14 +41,14 @@ def run(
     clock_origin: int | None,
     log_format: str,
 ) -> None:
-    r"""Start the daemon and keep it running until SIGTERM or Ctrl-C.
+    """Start the daemon and keep it running until SIGTERM or Ctrl-C.
 
     SIGHUP reads the configuration again. A configuration that is wrong ends with exit code 78 and a list of what is.
 
     \b
     Example:
       shoptwin run --config /etc/shoptwin/shoptwin.toml
-    """
+    """  # noqa: D301 - click's mark
     from shoptwin import daemon  # noqa: PLC0415 - it imports everything
 
     code = daemon.main(
@@ -62,7 +62,7 @@ def run(
 @socket_option
 @json_option
 def reload(client: Client, as_json: bool) -> None:
-    r"""Let the daemon read its configuration again, without losing anything.
+    """Let the daemon read its configuration again, without losing anything.
 
     What has not changed goes on undisturbed. Where the file is wrong the old configuration stays, this says what is
     wrong, and the exit code is 78.
@@ -70,7 +70,7 @@ def reload(client: Client, as_json: bool) -> None:
     \b
     Example:
       shoptwin reload
-    """
+    """  # noqa: D301 - click's mark
     found = client.post("/v1/reload")
     if as_json:
         print_json(found)

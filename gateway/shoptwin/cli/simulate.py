@@ -39,14 +39,14 @@ _port = {"type": click.IntRange(0, 65535), "default": 0, "metavar": "PORT"}
 @json_option
 @click.pass_context
 def simulate(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - of many types
-    r"""Serve the practice plant on loopback: three machines of physics, over Modbus TCP and OPC UA, until Ctrl-C.
+    """Serve the practice plant on loopback: three machines of physics, over Modbus TCP and OPC UA, until Ctrl-C.
 
     \b
     Examples:
       shoptwin simulate --write-config practice
       shoptwin simulate --recording my-recording --rate 60 --write-config practice
       shoptwin simulate inject bearing-outer press-3 --over 40m --control 127.0.0.1:41000
-    """
+    """  # noqa: D301 - click's mark
     if ctx.invoked_subcommand is not None:
         return
     plant, kind = _plant()
@@ -92,12 +92,12 @@ def _ready(info: dict[str, Any], as_json: bool) -> None:
 @click.option("--tag", default="", metavar="NAME", help="Which sensor, for a fault of a sensor.")
 @control_option
 def inject(fault: str, machine: str, *, over: str, growth: str | None, tag: str, control: str) -> None:
-    r"""Let FAULT befall MACHINE in a plant that is running.
+    """Let FAULT befall MACHINE in a plant that is running.
 
     \b
     Example:
       shoptwin simulate inject fan mill-5 --over 30m --control 127.0.0.1:41000
-    """
+    """  # noqa: D301 - click's mark
     _plant()[0].inject(control, fault, machine, over, growth=growth or "", tag=tag)
     click.echo(f"{fault} befalls {machine}")
 
@@ -107,12 +107,12 @@ def inject(fault: str, machine: str, *, over: str, growth: str | None, tag: str,
 @click.option("--fault", default="", metavar="NAME", help="This fault alone; else all of them.")
 @control_option
 def repair(machine: str, fault: str, control: str) -> None:
-    r"""Repair MACHINE in a plant that is running.
+    """Repair MACHINE in a plant that is running.
 
     \b
     Example:
       shoptwin simulate repair mill-5 --control 127.0.0.1:41000
-    """
+    """  # noqa: D301 - click's mark
     _plant()[0].clear(control, machine, fault)
     click.echo(f"{machine} is repaired")
 
@@ -120,12 +120,12 @@ def repair(machine: str, fault: str, control: str) -> None:
 @simulate.command(short_help="What can go wrong.")
 @json_option
 def faults(as_json: bool) -> None:
-    r"""List the faults that can befall the machines of the practice plant.
+    """List the faults that can befall the machines of the practice plant.
 
     \b
     Example:
       shoptwin simulate faults
-    """
+    """  # noqa: D301 - click's mark
     found = _plant()[0].faults()
     if as_json:
         print_json([{"fault": name, "description": description} for name, description in found])

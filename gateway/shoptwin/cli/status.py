@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 @socket_option
 @json_option
 def status(client: Client, tags: bool, as_json: bool) -> None:
-    r"""Show how the gateway, its devices and its machines are.
+    """Show how the gateway, its devices and its machines are.
 
     \b
     Examples:
       shoptwin status
       shoptwin status --tags
       shoptwin status --json
-    """
+    """  # noqa: D301 - click's mark
     found = client.get("/v1/status")
     if as_json:
         print_json(found)

@@ -1,0 +1,137 @@
+"""Commands that need no daemon, and the command line as a whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import jsonschema
+import pytest
+
+from shoptwin.cli.app import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLE = Path(__file__).parents[3] / "deploy/example.toml"
+HEAVY = {"numpy", "asyncua", "pymodbus", "onnxruntime", "paho", "starlette", "uvicorn", "msgspec", "rich", "structlog"}
+
+
+def _commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, group
+    if isinstance(group, click.Group):
+        for name, command in group.commands.items():
+            yield from _commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in _commands(cli)], ids=" ".join)
+def test_help(shoptwin: Any, path: tuple[str, ...]) -> None:
+    """Every command has a help with an example that runs it."""
+    found = shoptwin(*path, "--help")
+    assert found.exit_code == 0
+    assert "\\b" not in found.output
+    assert f"  shoptwin {' '.join(path)}".rstrip() in found.output.split("Usage:")[1].split("\n", 1)[1]
+
+
+def test_help_is_light() -> None:
+    """`shoptwin --help` imports nothing that is heavy."""
+    code = "import sys; from shoptwin.cli.app import cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not HEAVY & set(loaded)
+
+
+def test_check(shoptwin: Any) -> None:
+    """Check prints devices, tags, what is on, and what would switch on the rest; as JSON too."""
+    found = shoptwin("check", "--config", str(EXAMPLE))
+    assert found.exit_code == 0
+    assert "holding:100:float32:CDAB" in found.output
+    assert "press-3: limit alarms" in found.output
+    assert "packer-2: ISO 20816 zones - to switch it on, give the machine its class" in found.output
+    told = json.loads(shoptwin("check", "--config", str(EXAMPLE), "--json").output)
+    off = [feature for feature in told["features"] if feature["machine"] == "packer-2" and not feature["on"]]
+    assert {feature["feature"] for feature in off} == {
+        "ISO 20816 zones", "vibration model",
+    }  # fmt: skip
+
+
+def test_check_what_is_wrong(shoptwin: Any, tmp_path: Any) -> None:
+    """A configuration that is wrong ends with 78, every problem on stderr and nothing on stdout."""
+    path = tmp_path / "shoptwin.toml"
+    path.write_text('[gateway]\nsit = "a"\nname = "b c"\n')
+    wrong = shoptwin("check", "--config", str(path))
+    assert (wrong.exit_code, wrong.stdout) == (78, "")
+    assert "shoptwin.toml:2: gateway.sit is not a known key; did you mean 'site'?" in wrong.stderr
+
+
+def test_probe_of_a_device_that_is_away(shoptwin: Any, tmp_path: Any, free_port: int) -> None:
+    """Probing says per tag why it cannot be read, and ends with 1."""
+    path = tmp_path / "shoptwin.toml"
+    path.write_text(
+        f"""
+        [gateway]
+        site = "a"
+        name = "b"
+        [[device]]
+        name = "plc1"
+        driver = "modbus"
+        url = "tcp://127.0.0.1:{free_port}"
+        [[machine]]
+        name = "m"
+        [[machine.tag]]
+        name = "t"
+        device = "plc1"
+        address = "holding:100:float32"
+        role = "other"
+        """
+    )
+    found = shoptwin("check", "--config", str(path), "--probe", "--json")
+    assert found.exit_code == 1
+    (tag,) = json.loads(found.output)["tags"]
+    assert not tag["good"]
+    assert "not-connected" in tag["status"]
+
+
+def test_schema(shoptwin: Any) -> None:
+    """Schema prints JSON Schema that knows the installed drivers."""
+    found = json.loads(shoptwin("schema").output)
+    jsonschema.Draft202012Validator.check_schema(found)
+    assert {device["properties"]["driver"]["const"] for device in found["$defs"]["DeviceForm"]["oneOf"]} >= {
+        "modbus", "opcua",
+    }  # fmt: skip
+
+
+def test_browse_says_what_it_needs(shoptwin: Any) -> None:
+    """An unknown scheme, a setting that is none and a device without browsing each end with a message."""
+    wrong = shoptwin("browse", "gopher://x")
+    assert wrong.exit_code == 2
+    assert "opc.tcp://" in wrong.stderr
+    assert shoptwin("browse", "opc.tcp://127.0.0.1:1", "--set", "user").exit_code == 2
+    refused = shoptwin("browse", "opc.tcp://127.0.0.1:1", "--set", "usr=me")
+    assert refused.exit_code == 78
+    assert "usr" in refused.stderr
+    away = shoptwin("browse", "opc.tcp://127.0.0.1:1")
+    assert away.exit_code == 1
+    assert "error:" in away.stderr
+
+
+def test_faults_of_the_plant(shoptwin: Any) -> None:
+    """The practice plant, found by its entry point, says what can go wrong; a plant that is not there is told."""
+    assert {"bearing-outer", "fan"} <= {
+        fault["fault"] for fault in json.loads(shoptwin("simulate", "faults", "--json").output)
+    }
+    away = shoptwin("simulate", "inject", "fan", "mill-5", "--control", "127.0.0.1:1")
+    assert away.exit_code == 1
+    assert "error:" in away.stderr
+
+
+def test_run_with_a_wrong_configuration() -> None:
+    """`shoptwin run` on a file that is not there ends with 78 and no traceback."""
+    words = [sys.executable, "-m", "shoptwin", "run", "--config", "/nowhere/shoptwin.toml"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 78
+    assert "There is no file" in ended.stderr
+    assert "Traceback" not in ended.stderr
