@@ -1,4 +1,4 @@
-"""The Modbus driver keeps the contract, against pymodbus's server and one by other authors; over TCP and a serial line."""
+"""The Modbus driver keeps the contract: over TCP, against pymodbus's server and one by others, and on a serial line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import shoptwin_modbus
 
+import shoptwin_modbus
 from shoptwin.testing import DriverContract, ModbusWatch, Site, free_port
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shoptwin.testing import free_port
+from shoptwin.testing import free_port, group_of, readings
 from shoptwin_modbus.plugin import ModbusPlugin
 from shoptwin_modbus.target import ModbusSettings
 
@@ -115,6 +115,30 @@ async def device() -> AsyncIterator[Device]:
 def settings(device: Device) -> ModbusSettings:
     """Return the settings for the device, impatient."""
     return ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="200ms")
+
+
+@pytest.fixture
+async def connection(plugin, settings):
+    """Return a connection to the device."""
+    connection = plugin.open(settings)
+    await connection.connect()
+    yield connection
+    await connection.aclose()
+
+
+@pytest.fixture
+def poll(plugin, connection):
+    """Return what polls addresses: a function to (value, status) of each, in order."""
+    groups = {}
+
+    async def poll(*addresses, name="group"):
+        group = groups.setdefault((name, addresses), group_of(plugin, addresses, name=name))
+        found = readings(await connection.read(group))
+        assert sorted(found) == list(range(len(addresses)))
+        assert all(len(each) == 1 for each in found.values())
+        return [(found[i][0].value, found[i][0].status) for i in range(len(addresses))]
+
+    return poll
 
 
 @dataclass

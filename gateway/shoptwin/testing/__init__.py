@@ -18,10 +18,11 @@ It needs pytest and pytest-asyncio.
 
 import pytest
 
-pytest.register_assert_rewrite("shoptwin.testing.contract")
+pytest.register_assert_rewrite("shoptwin.testing.checks", "shoptwin.testing.contract")
 
 from shoptwin.testing.builders import Reading, free_port, group_of, readings  # noqa: E402 - rewriting comes first
-from shoptwin.testing.contract import DriverContract, Site  # noqa: E402
+from shoptwin.testing.contract import DriverContract  # noqa: E402
+from shoptwin.testing.site import Site  # noqa: E402
 from shoptwin.testing.watch import ModbusWatch  # noqa: E402
 
 __all__ = ["DriverContract", "ModbusWatch", "Reading", "Site", "free_port", "group_of", "readings"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.device import Group
     from shoptwin.domain.ports import Address
-    from shoptwin.testing.contract import Site
+    from shoptwin.testing.site import Site
 
 PATIENCE = 10.0
 """Seconds for a live server on this box to give all of its values."""

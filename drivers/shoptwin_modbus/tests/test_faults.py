@@ -1,0 +1,233 @@
+"""Bad input: refusals, silence, replies that are none, connections that break."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+import pytest
+
+from shoptwin.sdk import NotConnected, StatusCode, Timeout
+from shoptwin.testing import group_of
+from shoptwin_modbus.target import ModbusSettings
+
+GOOD = StatusCode.GOOD
+TIMEOUT = StatusCode.BAD_TIMEOUT
+
+
+def words(count, start=0, step=1):
+    """Return the addresses of `count` int16 registers."""
+    return [f"holding:{start + i * step}:int16" for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (1, StatusCode.BAD_SERVICE_UNSUPPORTED),
+        (2, StatusCode.BAD_NODE_ID_UNKNOWN),
+        (3, StatusCode.BAD_OUT_OF_RANGE),
+        (4, StatusCode.BAD_DEVICE_FAILURE),
+        (5, StatusCode.BAD_COMMUNICATION_ERROR),
+        (6, StatusCode.BAD_COMMUNICATION_ERROR),
+        (8, StatusCode.BAD_DEVICE_FAILURE),
+        (99, StatusCode.BAD_COMMUNICATION_ERROR),
+    ],
+)
+async def test_exceptions_become_status(device, poll, code, status):
+    """Each exception code has its status, and the other blocks go on."""
+    device.put(0, 5)
+    device.before = lambda *of: bytes([0x83, code]) if of[2] == 100 else device.answer(*of)
+    for _ in range(2):
+        assert await poll("holding:0:int16", "holding:100:int16") == [(5, GOOD), (0, status)]
+
+
+@pytest.mark.parametrize("code", [10, 11])
+async def test_gateway_says_that_a_unit_is_gone(device, poll, code):
+    """When a gateway says so, that unit is asked no further in this poll, and its neighbours are read."""
+    device.put(0, 5, unit=2)
+    device.before = lambda *of: bytes([0x83, code]) if of[0] == 1 else device.answer(*of)
+    found = await poll("holding:0:int16", "holding:100:int16", "holding:0:int16@2")
+    assert found == [(0, StatusCode.BAD_COMMUNICATION_ERROR)] * 2 + [(5, GOOD)]
+    assert device.requests == [(1, 3, 0, 1), (2, 3, 0, 1)]
+
+
+async def test_nan_and_infinity_are_bad(device, poll):
+    """NaN and Inf in a register are Bad, never a number; their neighbours stay Good."""
+    device.floats(0, float("nan"), float("inf"), float("-inf"), 1.5)
+    found = await poll(*(f"holding:{a}:float32" for a in (0, 2, 4, 6)))
+    assert [status for _, status in found] == [StatusCode.BAD_OUT_OF_RANGE] * 3 + [GOOD]
+    assert found[3][0] == 1.5
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(lambda pdu: pdu[:1] + b"\x00", id="no registers, with success"),
+        pytest.param(lambda pdu: pdu[:-2], id="shorter than it says"),
+        pytest.param(lambda pdu: bytes([pdu[0], pdu[1] - 2]) + pdu[2:-2], id="one register short"),
+        pytest.param(lambda pdu: pdu + b"\x00\x00", id="longer than it says"),
+        pytest.param(lambda pdu: pdu[:1], id="a function and no more"),
+        pytest.param(lambda pdu: b"\x04" + pdu[1:], id="another function"),
+        pytest.param(lambda _: b"\x83", id="an exception without a code"),
+    ],
+)
+async def test_wrong_length_is_never_decoded(device, poll, cut):
+    """A reply of another length or function than asked for is Bad, whatever it holds, and the next block is read."""
+    device.put(0, *range(10))
+    device.put(200, 7)
+    device.before = lambda *of: cut(device.answer(*of)) if of[2] == 0 else device.answer(*of)
+    found = await poll(*words(10), "holding:200:int16")
+    assert found[:10] == [(0, StatusCode.BAD_DECODING_ERROR)] * 10
+    assert found[10] == (7, GOOD)
+
+
+@pytest.mark.parametrize(
+    "mangle",
+    [
+        pytest.param(lambda adu: bytes([adu[0], adu[1] ^ 1]) + adu[2:], id="another transaction"),
+        pytest.param(lambda adu: b"\x00\x00" + adu[2:], id="no transaction"),
+        pytest.param(lambda adu: adu[:6] + b"\x09" + adu[7:], id="another unit"),
+        pytest.param(lambda adu: adu[:2] + b"\x00\x07" + adu[4:], id="another protocol"),
+        pytest.param(lambda adu: adu[:4] + b"\x00\xff" + adu[6:], id="a length beyond the end"),
+        pytest.param(lambda adu: adu[:-1], id="cut off"),
+    ],
+)
+async def test_replies_to_others_are_never_taken(device, poll, mangle):
+    """A reply with another transaction, unit, protocol or length is not an answer, and the device recovers at once."""
+    device.put(0, *range(10))
+    device.mangle = mangle
+    found = await poll(*words(10))
+    assert all(status in {TIMEOUT, StatusCode.BAD_DECODING_ERROR} for _, status in found)
+    device.mangle = bytes
+    assert await poll(*words(10)) == [(i, GOOD) for i in range(10)]
+
+
+async def test_late_reply_is_not_taken_for_the_next(device, poll):
+    """A reply that comes after its time-out never becomes the value of a later request."""
+    device.put(0, 11)
+    device.put(100, 22)
+    device.silent = {1}
+    assert await poll("holding:0:int16", "holding:100:int16") == [(0, TIMEOUT)] * 2
+    stale = struct.pack(">HHHBBBh", 1, 0, 5, 1, 3, 2, 999)
+    device.silent = set()
+    device.mangle = lambda adu: stale + adu
+    found = await poll("holding:0:int16", "holding:100:int16")
+    assert 999 not in [value for value, status in found if status == GOOD]
+
+
+async def test_no_reply_is_timeout(device, poll, settings):
+    """A device that takes connections and says nothing is Bad at first, and then lost: Timeout with a cure."""
+    device.silent = {1}
+    for _ in range(2):
+        assert await poll("holding:0:int16") == [(0, TIMEOUT)]
+    with pytest.raises(Timeout) as caught:
+        await poll("holding:0:int16")
+    assert f"unit 1 at {settings.target}" in caught.value.message
+    assert "timeout" in caught.value.hint
+
+
+async def test_lost_device_stays_lost(device, plugin, settings, poll):
+    """A device that goes on saying nothing is not shown as connected in between: each new connection raises at once."""
+    device.silent = {1}
+    for _ in range(2):
+        await poll("holding:0:int16")
+    with pytest.raises(Timeout):
+        await poll("holding:0:int16")
+    again = plugin.open(settings)
+    await again.connect()
+    with pytest.raises(Timeout):
+        await again.read(group_of(plugin, ["holding:0:int16"]))
+    await again.aclose()
+
+
+async def test_dead_unit_costs_its_neighbours_little(device, poll):
+    """Behind a gateway, a silent unit is Bad alone; after three turns it is hardly asked any more."""
+    device.put(0, 5, unit=2)
+    device.put(0, 6, unit=3)
+    device.silent = {1}
+    asked = 0
+    for _ in range(12):
+        device.requests.clear()
+        found = await poll("holding:0:int16", "holding:0:int16@2", "holding:0:int16@3", "holding:200:int16")
+        assert found == [(0, TIMEOUT), (5, GOOD), (6, GOOD), (0, TIMEOUT)]
+        asked += sum(unit == 1 for unit, *_ in device.requests)
+    assert asked == 3
+
+
+async def test_dead_unit_in_a_group_of_its_own(device, poll):
+    """A silent unit whose tags are in another group than its neighbours' is Bad, and does not lose the device."""
+    device.put(0, 5, unit=2)
+    device.silent = {1}
+    for _ in range(8):
+        assert await poll("holding:0:int16", name="dead") == [(0, TIMEOUT)]
+        assert await poll("holding:0:int16@2", name="living") == [(5, GOOD)]
+    await device.stop()
+    with pytest.raises(NotConnected):
+        await poll("holding:0:int16@2", name="living")
+
+
+async def test_silence_to_one_block_leaves_the_others(device, poll):
+    """A device that says nothing to what it does not know is read otherwise."""
+    device.put(0, 1)
+    device.put(300, 3)
+    device.before = lambda *of: None if of[2] == 100 else device.answer(*of)
+    for _ in range(4):
+        found = await poll("holding:0:int16", "holding:100:int16", "holding:300:int16")
+        assert found == [(1, GOOD), (0, TIMEOUT), (3, GOOD)]
+
+
+async def test_idle_disconnect_is_no_loss(device, poll):
+    """A PLC that closes idle connections is dialled again within the poll."""
+    device.put(0, 5)
+    assert await poll("holding:0:int16") == [(5, GOOD)]
+    await device.stop()
+    await device.start()
+    await asyncio.sleep(0.05)
+    assert await poll("holding:0:int16") == [(5, GOOD)]
+    assert device.connections == 2
+
+
+async def test_disconnect_within_a_request_is_told_at_once(device, plugin):
+    """When the connection breaks while a reply is awaited, that is known at once, not after the time-out."""
+    patient = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="9s"))
+    await patient.connect()
+    device.silent = {1}
+    reading = asyncio.ensure_future(patient.read(group_of(plugin, ["holding:0:int16"])))
+    async with asyncio.timeout(2):
+        while not device.requests:
+            await asyncio.sleep(0.01)
+        await device.stop()
+        with pytest.raises(NotConnected):
+            await reading
+    await patient.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "message", "hint"),
+    [
+        ("tcp://127.0.0.1:{port}", "refused", "502"),
+        ("tcp://no-such-host.invalid:502", "unknown", "spelling"),
+        ("rtu:///dev/no-such-port", "does not exist", "by-id"),
+        ("rtu:///dev/null", "cannot be opened", "url"),
+    ],
+)
+async def test_unreachable_says_why(plugin, port, url, message, hint):
+    """What cannot be reached says why, and what to do about it."""
+    connection = plugin.open(ModbusSettings(url=url.format(port=port), timeout="2s"))
+    with pytest.raises(NotConnected) as caught:
+        await connection.connect()
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    await connection.aclose()
+
+
+async def test_reading_unconnected(plugin, settings):
+    """Reading before `connect`, or after `aclose`, is NotConnected."""
+    connection = plugin.open(settings)
+    group = group_of(plugin, ["holding:0:int16"])
+    with pytest.raises(NotConnected):
+        await connection.read(group)
+    await connection.connect()
+    await connection.aclose()
+    with pytest.raises(NotConnected):
+        await connection.read(group)
