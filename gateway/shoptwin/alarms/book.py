@@ -53,13 +53,12 @@ class AlarmBook:
         return (*self._retire(gone, now), *self._review(now), *self.tick(now))
 
     def apply(self, inputs: Iterable[Condition | Command], now: int) -> tuple[AlarmEvent, ...]:
-        """Step the alarms that are named; one that is not defined (any more) is passed over."""
-        events = [*self.tick(now)] if now < self._now or self._orphans else []
-        self._now = now
+        """Step the alarms that are named, then let delays run out; what is not defined (any more) is passed over."""
+        events: list[AlarmEvent] = []
         for given in inputs:
             if given.alarm in self._definitions:
                 events += self._step(given.alarm, given, now)
-        return tuple(events)
+        return (*events, *self.tick(now))
 
     def tick(self, now: int) -> tuple[AlarmEvent, ...]:
         """Announce what delays held back until now. Cheap: it looks at those alone that are due."""
@@ -118,7 +117,7 @@ class AlarmBook:
         keys = [
             key
             for key, definition in self._definitions.items()
-            if definition.id == text or self._states[key].occurrence == text
+            if text and text in {definition.id, self._states[key].occurrence}
         ]
         if len(keys) == 1:
             return keys[0]

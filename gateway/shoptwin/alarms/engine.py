@@ -52,7 +52,7 @@ def _condition(definition: AlarmDef, state: AlarmState, given: Condition, now: i
     at = min(given.time, now) if given.time > 0 else now
     if state.held_since:
         state = _resumed(state, now)
-    if state.due and not state.suppressed_by and at - state.pending_since - state.paused >= _delay(definition, state):
+    elif state.due and not state.suppressed_by and at - state.pending_since - state.paused >= _delay(definition, state):
         state, events = _announce(definition, state, now)
     if active != state.condition:
         state = _turned(definition, state, given, at, now)

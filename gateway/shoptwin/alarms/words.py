@@ -1,14 +1,6 @@
-"""How alarms speak: figures that tell the truth, confidence in words, and the whole alarm in one line."""
+"""How alarms speak: figures that tell the truth, and confidence in words."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from shoptwin.alarms.transitions import shown
-from shoptwin.domain.timing import iso
-
-if TYPE_CHECKING:
-    from shoptwin.domain.alarm import AlarmDef, AlarmState
 
 _DIGITS = 4
 _CONFIDENCE = ((0.9, "very sure"), (0.7, "fairly sure"), (0.4, "not sure"), (0.0, "a first hint"))
@@ -37,23 +29,6 @@ def with_unit(text: str, unit: str) -> str:
 def confidence(value: float) -> str:
     """Say a confidence from 0 to 1 in words."""
     return next((words for least, words in _CONFIDENCE if value >= least), _CONFIDENCE[-1][1])
-
-
-def describe(definition: AlarmDef, state: AlarmState) -> str:
-    """Tell an alarm in one line: what, how much against which limit, since when, how sure, and what to check next."""
-    parts = [f"{definition.priority.value}: {state.text or definition.id}"]
-    if state.raised_at and state.annunciation.active:
-        parts.append(f"since {iso(state.raised_at)}")
-    elif state.cleared_at:
-        parts.append(f"from {iso(state.raised_at)} to {iso(state.cleared_at)}")
-    if state.worst is not None and state.value is not None and state.worst != state.value:
-        parts.append(f"worst {with_unit(figure(state.worst, state.limit), definition.unit)}")
-    if state.confidence < 1:
-        parts.append(f"{confidence(state.confidence)} ({state.confidence:.0%})")
-    parts.append(shown(state) + (f" ({state.suppressed_by})" if state.suppressed_by else ""))
-    if definition.advice:
-        parts.append(f"check next: {'; '.join(definition.advice)}")
-    return " · ".join(parts)
 
 
 def _side(value: float, against: float) -> int:

@@ -58,7 +58,7 @@ class Driven:
 
 @pytest.fixture
 def drive() -> Callable[..., Driven]:
-    """Return a maker of alarms: drive(on=10, off=5), delays in ns."""
+    """Return a maker of alarms to be driven; `on` and `off` are its delays in ns."""
 
     def make(on: int = 0, off: int = 0, condition: str = "hihi") -> Driven:
         definition = AlarmDef(f"temp.{condition}", "press-3", condition, on_delay=on, off_delay=off, unit="degC")

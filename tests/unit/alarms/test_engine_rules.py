@@ -187,7 +187,8 @@ class Reference:
 
 
 STEPS = st.lists(
-    st.one_of(st.sampled_from([True, True, False, False, None]), st.integers(1, 6), st.sampled_from(Action)), max_size=60
+    st.one_of(st.sampled_from([True, True, False, False, None]), st.integers(1, 6), st.sampled_from(Action)),
+    max_size=60,
 )
 
 

@@ -174,7 +174,7 @@ class Plain:
     def __init__(self, limits: list[Limits]) -> None:
         self.limits = limits
         self.beyond: dict[tuple[int, str], bool] = {}
-        self.told: dict[tuple[int, str], bool | None | str] = {}
+        self.told: dict[tuple[int, str], bool | str | None] = {}
 
     def judge(self, rows: list[tuple[int, float, bool]]) -> list[tuple[int, str, bool | None]]:
         """Return (row, level, active) for each change."""
