@@ -60,10 +60,7 @@ def add_message(tx: sqlite3.Connection, m: OutboxMessage, bounds: OutboxBounds =
 def _shed(tx: sqlite3.Connection, messages: int, size: int, bounds: OutboxBounds, now: int) -> None:
     """Delete until `messages` and `size` (bytes) too many are gone, and some more of the same class."""
     for kind in MessageClass:
-        rows = tx.execute(
-            "SELECT seq, length(payload) FROM outbox WHERE kind = ? ORDER BY seq LIMIT ?",
-            (kind.value, max(messages, bounds.each_time)),
-        )
+        rows = tx.execute("SELECT seq, length(payload) FROM outbox WHERE kind = ? ORDER BY seq", (kind.value,))
         gone: list[tuple[int]] = []
         before = size
         for seq, length in rows:
@@ -71,6 +68,7 @@ def _shed(tx: sqlite3.Connection, messages: int, size: int, bounds: OutboxBounds
                 break
             gone.append((seq,))
             size -= length
+        rows.close()
         if gone:
             tx.executemany("DELETE FROM outbox WHERE seq = ?", gone)
             tx.execute(_SHED, (kind.value, len(gone), before - size, now))
