@@ -119,12 +119,15 @@ class _Run:
         await clock.until(clock.epoch)
         registers.status = RUNNING
         async with asyncio.TaskGroup() as group:
-            for machine in self._machines:
-                group.create_task(_play(machine, clock, registers, nodes), name=f"play {machine.name}")
-        registers.status = ENDED
-        if not self._options.exit_at_end:
-            await asyncio.get_running_loop().create_future()
-        await asyncio.sleep(self._options.linger)
+            ticking = group.create_task(_tell_time(clock, nodes), name="plant time")
+            async with asyncio.TaskGroup() as playing:
+                for machine in self._machines:
+                    playing.create_task(_play(machine, clock, registers, nodes), name=f"play {machine.name}")
+            registers.status = ENDED
+            if not self._options.exit_at_end:
+                await asyncio.get_running_loop().create_future()
+            await asyncio.sleep(self._options.linger)
+            ticking.cancel()
         for recorded in self._recorded:
             if recorded.problem is not None:
                 raise recorded.problem
@@ -163,6 +166,13 @@ async def _play(machine: PlantMachine, clock: PlantClock, registers: Registers, 
             registers.put(machine.name, updates)
             await nodes.put(machine.name, updates, clock.now())
             await asyncio.sleep(0)  # whoever reads gets a turn between two moments, however late we are
+
+
+async def _tell_time(clock: PlantClock, nodes: OpcUaPlant) -> None:
+    """Tell OPC UA clients the plant's time, every real second."""
+    while True:
+        await nodes.tell_time(clock.now())
+        await asyncio.sleep(1)
 
 
 def _open(options: PlantOptions) -> tuple[Recorded, ...]:

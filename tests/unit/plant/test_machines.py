@@ -55,9 +55,9 @@ def test_another_seed_is_another_plant() -> None:
 def test_power_tells_the_state() -> None:
     """Each machine's power by state keeps to its band, and the configured thresholds lie between the bands."""
     for kind in (Press, Mill, Packer):
-        machine = kind(1, EPOCH)
+        machine = kind(1, EPOCH, 3600.0)
         seen: dict[State, list[float]] = {state: [] for state in State}
-        for second in range(0, 24 * HOUR, 40):
+        for second in range(0, 17 * HOUR, 60):
             for updates in machine.advance(EPOCH + second * SECOND):
                 power = next(update.value for update in updates if update.tag == "power")
                 seen[machine.state].append(power)

@@ -5,6 +5,7 @@ import logging
 import sys
 import tomllib
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +209,7 @@ async def test_a_real_run_to_failure_is_served_as_it_was_recorded(
     path, _ = await asyncio.to_thread(lambda: next(iter(recordings.femto(SHARED / "data", tmp_path, None))))
     for module in ("recordings", "recording"):
         sys.modules.pop(module, None)
-    expected = [(row.time, row.waves["acc_h"].physical()) for row in Recording.open(path).rows()]
+    expected = [(row.time, row.waves["acc_h"].physical()) for row in islice(Recording.open(path).rows(), 40)]
     async with (
         run_plant(rate=400.0, recordings=(path,), delay=1.0) as info,
         listening(info, "bearing-1.acc_h") as listener,
@@ -219,7 +220,7 @@ async def test_a_real_run_to_failure_is_served_as_it_was_recorded(
                 listener.new.clear()
                 await listener.new.wait()
     heard = [told for told in listener.heard["bearing-1.acc_h"] if told[1] == 0][:40]
-    assert [time for time, _, _ in heard] == [time for time, _ in expected[:40]]
+    assert [time for time, _, _ in heard] == [time for time, _ in expected]
     for (_, _, samples), (_, there) in zip(heard, expected, strict=False):
         np.testing.assert_array_equal(np.array(samples, np.float32), there)
 
