@@ -10,7 +10,7 @@ import numpy as np
 from shoptwin.domain.quality import is_good, usable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -98,10 +98,9 @@ class Sums:
         return one.merged()
 
     @classmethod
-    def joined(cls, parts: Iterable[Sums]) -> Sums:
+    def joined(cls, parts: Sequence[Sums]) -> Sums:
         """Return the sums of parts that follow one another."""
-        columns = zip(*((getattr(part, name) for name in cls.__slots__) for part in parts), strict=True)
-        return cls(*(np.concatenate(column) for column in columns)).merged()
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__)).merged()
 
     def merged(self) -> Sums:
         """Return the sums with each bucket once."""

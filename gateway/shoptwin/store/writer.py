@@ -39,7 +39,7 @@ class Companion(Protocol):
         """Forget it: it is on disk."""
 
     def rolled_back(self) -> None:
-        """Keep it: nothing of it is on disk."""
+        """Keep it: nothing of it is on disk, or the file is another one now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +243,8 @@ class Writer:
             self._failed(jobs, trouble)
             return False
         self._renewed = True
+        if self._companion:
+            self._companion.rolled_back()
         with self._wake:
             self._waiting.extendleft(reversed(jobs))
         return True
