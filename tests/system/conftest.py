@@ -1,10 +1,8 @@
-"""Real brokers, real subscribers and real certificates for the system tests."""
+"""Real brokers and independent subscribers for the system tests."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import ipaddress
 import json
 import os
 import pwd
@@ -14,7 +12,7 @@ import subprocess
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
@@ -39,82 +37,14 @@ def free_port() -> int:
 
 
 @dataclass
-class Certificates:
-    """A certificate authority of our own, the broker's certificate for localhost, and one for a client."""
-
-    folder: Path
-    not_before: dt.datetime
-    ca: Path = field(init=False)
-    cert: Path = field(init=False)
-    key: Path = field(init=False)
-    client_cert: Path = field(init=False)
-    client_key: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Make keys and certificates with the `cryptography` package."""
-        from cryptography import x509  # noqa: PLC0415 - heavy, and only the tests of TLS need it
-        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-        from cryptography.x509.oid import NameOID  # noqa: PLC0415
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test plant CA")])
-
-        def save(name: str, data: bytes) -> Path:
-            path = self.folder / name
-            path.write_bytes(data)
-            return path
-
-        def issue(name: str, subject: x509.Name, key: Any, *, authority: bool) -> Path:
-            builder = (
-                x509.CertificateBuilder()
-                .subject_name(subject)
-                .issuer_name(ca_name)
-                .public_key(key.public_key())
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(self.not_before)
-                .not_valid_after(self.not_before + dt.timedelta(days=3650))
-                .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-                .add_extension(
-                    x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
-                )
-                .add_extension(
-                    x509.KeyUsage(
-                        digital_signature=True, content_commitment=False, key_encipherment=False,
-                        data_encipherment=False, key_agreement=False, key_cert_sign=authority, crl_sign=authority,
-                        encipher_only=False, decipher_only=False,
-                    ),
-                    critical=True,
-                )
-            )  # fmt: skip
-            if not authority:
-                names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-                builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-            return save(name, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-
-        def pair(name: str) -> tuple[Path, Path]:
-            key = ec.generate_private_key(ec.SECP256R1())
-            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-            pem = key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            return issue(f"{name}.crt", subject, key, authority=False), save(f"{name}.key", pem)
-
-        self.ca = issue("ca.crt", ca_name, ca_key, authority=True)
-        self.cert, self.key = pair("localhost")
-        self.client_cert, self.client_key = pair("gateway")
-
-
-@dataclass
 class Broker:
     """One mosquitto on the loopback; its port stays the same over `kill()` and `start()`."""
 
     folder: Path
     port: int
     options: list[str]
-    tls: Certificates | None = None
+    tls: Any = None
+    """Has the paths `ca`, `cert` and `key`, or None."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -182,8 +112,9 @@ def _private(path: Path, text: str) -> Path:
 def broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     """Give a factory of running brokers: `broker()`, `broker(persistence=True, users={"gw": "secret"}, acl="…")`.
 
-    `users` switches anonymous access off; `acl` is the text of an acl_file; `tls` a `Certificates`; `client_cert`
-    makes the broker ask for one; `extra` are further lines of mosquitto.conf; `start=False` leaves it down.
+    `users` switches anonymous access off; `acl` is the text of an acl_file; `tls` has the paths `ca`, `cert` and
+    `key`, and `client_cert` makes the broker ask for one; `extra` are further lines of mosquitto.conf; `start=False`
+    leaves it down.
     """
     if shutil.which("mosquitto", path=_SBIN) is None:
         pytest.skip("mosquitto is not installed (apt install mosquitto)")
@@ -194,7 +125,7 @@ def broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
         persistence: bool = False,
         users: dict[str, str] | None = None,
         acl: str | None = None,
-        tls: Certificates | None = None,
+        tls: Any = None,
         client_cert: bool = False,
         extra: tuple[str, ...] = (),
         start: bool = True,
@@ -228,17 +159,6 @@ def broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     yield make
     for one in brokers:
         one.kill()
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Callable[..., Certificates]:
-    """Give a factory of certificate authorities; `not_before` in the future is how the year 1970 looks from inside."""
-
-    def make(*, not_before: dt.datetime | None = None, name: str = "tls") -> Certificates:
-        yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-        return Certificates(tmp_path / name, not_before or yesterday)
-
-    return make
 
 
 @dataclass(frozen=True)

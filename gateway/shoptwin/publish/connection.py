@@ -27,7 +27,7 @@ _REFUSALS = {
     0x80: "The broker's log says why",
     0x81: "The broker's log says why",
     0x82: "The broker's log says why",
-    0x84: "Set version = 4 in [mqtt]: the broker speaks MQTT 3.1.1 only",
+    0x84: 'Set version = "3.1.1" in [mqtt]: the broker does not speak MQTT 5',
     0x85: "Set client_id in [mqtt] to one that the broker takes",
     0x86: _CREDENTIALS,
     0x87: _CREDENTIALS,

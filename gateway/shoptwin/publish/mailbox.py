@@ -32,7 +32,6 @@ class Mailbox:
     """
 
     def __init__(self, ledger: Ledger, wake: Callable[[], None]) -> None:
-        self.trouble = ""
         self.due: float | None = None
         """When there is something to do here, in seconds of the loop's clock."""
         self._ledger = ledger
@@ -41,6 +40,13 @@ class Mailbox:
         self._reader_of: Path | None = None
         self._deleting: tuple[Future[int], list[int]] | None = None
         self._resume = 0.0
+        self._unreadable = ""
+        self._stuck = ""
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the outbox now, empty where nothing is."""
+        return self._unreadable or self._stuck
 
     def read(self, after: int, limit: int) -> Sequence[tuple[int, OutboxMessage]]:
         """Return what waits after a place in the outbox; nothing while the ledger cannot be read."""
@@ -53,8 +59,9 @@ class Mailbox:
             found = pending(self._reader, after, limit)
         except (sqlite3.Error, StoreError) as error:
             self.close()
-            self.trouble = f"the outbox cannot be read: {error}"
+            self._unreadable = f"the outbox cannot be read: {error}"
             return ()
+        self._unreadable = ""
         return found
 
     def delete(self, dispatcher: Dispatcher, now: float, *, at_once: bool = False) -> None:
@@ -67,9 +74,9 @@ class Mailbox:
             error = future.exception()
             if error is None:
                 dispatcher.deleted(seqs)
-                self.trouble = ""
+                self._stuck = ""
             else:
-                self.trouble = f"the outbox cannot be emptied: {error}"
+                self._stuck = f"the outbox cannot be emptied: {error}"
                 self._resume = now + _PAUSE
         seqs = dispatcher.done()
         if not seqs:

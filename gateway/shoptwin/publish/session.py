@@ -11,19 +11,21 @@ A session is used once. paho's own reconnecting is off, and so is its queue: wha
 from __future__ import annotations
 
 import asyncio
-import threading
-from concurrent.futures import Future
+import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from paho.mqtt import MQTTException
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from shoptwin.domain.errors import PublishError
+from shoptwin.publish.background import in_thread
 from shoptwin.publish.connection import refusal, tls_context, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.properties import Properties
@@ -39,6 +41,8 @@ _BRIEF = 30.0
 _DEFAULT_WINDOW = 20
 _LARGEST_WINDOW = 64
 _V5 = 5
+_NOT_MQTT = (MQTTException, ValueError, LookupError, TypeError, AssertionError, struct.error)
+"""What paho raises on bytes that make no sense to it."""
 
 
 class Listener(Protocol):
@@ -92,7 +96,7 @@ class Session:
         """
         if self._mqtt.tls:
             self._client.tls_set_context(tls_context(self._mqtt))
-        dialled = _in_thread("mqtt dial", self._dial)
+        dialled = in_thread("mqtt dial", self._dial)
         try:
             async with asyncio.timeout(_DIAL_SECONDS):
                 await asyncio.shield(asyncio.wrap_future(dialled))
@@ -199,6 +203,14 @@ class Session:
         self._loop.remove_writer(sock)
 
     def _read(self) -> None:
+        try:
+            self._read_all()
+        except _NOT_MQTT as error:
+            self._close_socket()
+            where = f"{self._mqtt.host}:{self._mqtt.port}"
+            self._lost(PublishError(f"What {where} sends is not MQTT: {error!r}", "Check the port in url of [mqtt]"))
+
+    def _read_all(self) -> None:
         self._client.loop_read()
         # TLS takes whole records off the wire: what waits in it makes the socket readable to nobody else.
         while (sock := self._client.socket()) is not None and getattr(sock, "pending", int)():
@@ -275,20 +287,3 @@ class Session:
             if not self._answer.done():
                 self._answer.set_exception(error)
             self._listener.lost()
-
-
-def _in_thread(name: str, work: Callable[[], None]) -> Future[None]:
-    """Do `work` in a daemon thread of its own."""
-    future: Future[None] = Future()
-    future.set_running_or_notify_cancel()
-
-    def body() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - handed to who waits
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-
-    threading.Thread(target=body, name=name, daemon=True).start()
-    return future

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import ipaddress
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,3 +169,83 @@ async def station(tmp_path: Path) -> AsyncIterator[Callable[..., Station]]:
 def off() -> Callable[..., Awaitable[Any]]:
     """Give what runs a blocking helper (a subscriber's `wait`, a broker's `start`) beside the loop."""
     return asyncio.to_thread
+
+
+@dataclass
+class Certificates:
+    """A certificate authority of our own, the broker's certificate for localhost, and one for a client."""
+
+    folder: Path
+    not_before: dt.datetime
+    ca: Path = field(init=False)
+    cert: Path = field(init=False)
+    key: Path = field(init=False)
+    client_cert: Path = field(init=False)
+    client_key: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make keys and certificates with the `cryptography` package."""
+        from cryptography import x509  # noqa: PLC0415 - heavy, and only the tests of TLS need it
+        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+        from cryptography.x509.oid import NameOID  # noqa: PLC0415
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ca_key = ec.generate_private_key(ec.SECP256R1())
+        ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test plant CA")])
+
+        def save(name: str, data: bytes) -> Path:
+            path = self.folder / name
+            path.write_bytes(data)
+            return path
+
+        def issue(name: str, subject: x509.Name, key: Any, *, authority: bool) -> Path:
+            builder = (
+                x509.CertificateBuilder()
+                .subject_name(subject)
+                .issuer_name(ca_name)
+                .public_key(key.public_key())
+                .serial_number(x509.random_serial_number())
+                .not_valid_before(self.not_before)
+                .not_valid_after(self.not_before + dt.timedelta(days=3650))
+                .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+                .add_extension(
+                    x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+                )
+                .add_extension(
+                    x509.KeyUsage(
+                        digital_signature=True, content_commitment=False, key_encipherment=False,
+                        data_encipherment=False, key_agreement=False, key_cert_sign=authority, crl_sign=authority,
+                        encipher_only=False, decipher_only=False,
+                    ),
+                    critical=True,
+                )
+            )  # fmt: skip
+            if not authority:
+                names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+                builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            return save(name, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+        def pair(name: str) -> tuple[Path, Path]:
+            key = ec.generate_private_key(ec.SECP256R1())
+            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+            pem = key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            return issue(f"{name}.crt", subject, key, authority=False), save(f"{name}.key", pem)
+
+        self.ca = issue("ca.crt", ca_name, ca_key, authority=True)
+        self.cert, self.key = pair("localhost")
+        self.client_cert, self.client_key = pair("gateway")
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Callable[..., Certificates]:
+    """Give a factory of certificate authorities; `not_before` in the future is how the year 1970 looks from inside."""
+
+    def make(*, not_before: dt.datetime | None = None, name: str = "tls") -> Certificates:
+        yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        return Certificates(tmp_path / name, not_before or yesterday)
+
+    return make

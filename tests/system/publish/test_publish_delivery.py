@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from shoptwin.domain.alarm import Annunciation, EventKind
@@ -101,6 +103,24 @@ async def test_a_broker_that_is_down_at_the_start_is_found_when_it_comes(broker,
     await off(b.start)
     s = await off(subscriber, b)
     await off(s.wait, lambda m: any(x.topic == ALARM for x in m))
+    await gateway.empty()
+
+
+async def test_a_broker_that_is_frozen_is_given_up_and_found_again(broker, subscriber, station, off, monkeypatch):
+    """The connection stands but nothing is acknowledged any more: it is given up, and nothing is lost."""
+    monkeypatch.setattr("shoptwin.publish.publisher._UNANSWERED", 0.3)
+    b = broker()
+    s = await off(subscriber, b, EVENT)
+    gateway = station(b).start()
+    await gateway.connected()
+    b.process.send_signal(signal.SIGSTOP)
+    for _ in range(30):
+        await gateway.alarm()
+    await gateway.until(lambda: gateway.errors)
+    assert "acknowledges nothing" in str(gateway.errors[0])
+    b.process.send_signal(signal.SIGCONT)
+    await off(s.wait, lambda m: len(seqs(m)) == 30)
+    assert seqs(s.messages) == list(range(1, 31))
     await gateway.empty()
 
 
