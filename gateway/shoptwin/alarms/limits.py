@@ -40,6 +40,7 @@ class LimitJudge:
         self._table = table
         self._thresholds = Thresholds.of(table, machines)
         self._ruled = ~np.isnan(self._thresholds.enter)
+        self._any = self._ruled.any(axis=0)
         self._beyond = np.zeros(self._ruled.shape, bool)
         self._told = np.full(self._ruled.shape, _UNTOLD, np.uint8)
 
@@ -59,7 +60,7 @@ class LimitJudge:
 
     def judge(self, delta: TwinDelta) -> tuple[Condition, ...]:
         """Return what changed, and the latest value of what stands. The samples of one tag come in order of time."""
-        wanted = np.flatnonzero(self._ruled[:, delta.tag].any(axis=0))
+        wanted = np.flatnonzero(self._any[delta.tag])
         if not len(wanted):
             return ()
         order = wanted[np.argsort(delta.tag[wanted], kind="stable")]
@@ -91,7 +92,8 @@ class LimitJudge:
     ) -> list[tuple[int, int]]:
         """Choose what comes out, as (sample, level) in the order of the batch."""
         tag = delta.tag[order]
-        before = np.roll(told, 1, axis=1)
+        before = np.empty_like(told)
+        before[:, 1:] = told[:, :-1]
         before[:, runs.first] = self._told[:, tag[runs.first]]
         self._told[:, tag[runs.last]] = told[:, runs.last]
         ruled = self._ruled[:, tag]
@@ -131,7 +133,7 @@ class _Runs:
     @classmethod
     def of(cls, tag: NDArray[np.int32]) -> _Runs:
         edges = np.flatnonzero(tag[1:] != tag[:-1]) + 1
-        return cls(np.r_[0, edges], np.r_[edges - 1, len(tag) - 1])
+        return cls(np.concatenate(([0], edges)), np.concatenate((edges - 1, [len(tag) - 1])))
 
 
 def _text(tag: Tag, value: float, level: str, threshold: float, source: str, *, true: bool) -> str:

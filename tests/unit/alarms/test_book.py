@@ -146,6 +146,16 @@ def test_an_alarm_raised_and_removed_before_it_was_saved_is_closed_too() -> None
     assert [state.annunciation for state in book.take_dirty()] == [Annunciation.NORMAL]
 
 
+def test_an_alarm_that_ended_and_was_removed_before_it_was_saved_is_saved_as_it_ended() -> None:
+    """A reload does not make the ledger keep an older state than what was announced."""
+    book = AlarmBook(DEFINITIONS)
+    key = "press-3/temp.hihi"
+    book.apply([said(key, True), do(key, Action.ACKNOWLEDGE), said(key, False)], T)
+    assert book.configure({}, T) == ()
+    assert [(state.alarm, state.annunciation) for state in book.take_dirty()] == [(key, Annunciation.NORMAL)]
+    assert book.take_dirty() == ()
+
+
 def test_saved_alarms_that_are_no_longer_configured_are_closed_at_the_first_chance() -> None:
     """A configuration that changed while the daemon was down leaves no alarm standing at the SCADA."""
     state = AlarmState("old/temp.hi", Annunciation.ACKNOWLEDGED, condition=True, raised_at=T, occurrence="x")

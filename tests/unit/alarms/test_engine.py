@@ -201,6 +201,15 @@ def test_bad_data_stops_a_delay_and_good_data_lets_it_run_on(drive: Drive) -> No
     assert alarm.state.raised_at == T
 
 
+def test_unknown_time_does_not_count_by_the_times_of_samples_either(drive: Drive) -> None:
+    """Samples long after a gap of Bad data do not make a delay end early."""
+    alarm = drive(on=10)
+    alarm.true(T)
+    alarm.condition(None, T + 1)
+    assert [alarm.true(T + 100), alarm.true(T + 101), alarm.true(T + 108)] == [[], [], []]
+    assert alarm.true(T + 109) == ["raised"]
+
+
 def test_a_flickering_sensor_does_not_keep_an_alarm_back_for_ever(drive: Drive) -> None:
     """Every second sample Bad still adds up to the on-delay."""
     alarm, kinds = drive(on=10), []
@@ -283,6 +292,17 @@ def test_unknown_data_at_the_end_of_a_suppression_waits_until_it_is_known(drive:
     assert alarm.do(Action.UNSUPPRESS, T + 3) == ["unsuppressed"]
     assert alarm.tick(T + HOUR) == []
     assert alarm.true(T + HOUR) == ["raised"]
+
+
+def test_a_condition_that_is_found_gone_after_maintenance_and_bad_data_is_not_announced(drive: Drive) -> None:
+    """An alarm that stood before, and whose first known sample afterwards is false, stays silent."""
+    alarm = drive()
+    alarm.true(T)
+    alarm.condition(None, T + 1)
+    alarm.do(Action.SUPPRESS, T + 2)
+    alarm.do(Action.UNSUPPRESS, T + 3)
+    assert alarm.false(T + 4) == []
+    assert alarm.tick(T + HOUR) == []
 
 
 @pytest.mark.parametrize("suppressed", [False, True])

@@ -155,6 +155,14 @@ def test_a_reload_keeps_what_stayed_and_tells_what_changed(table, machines, delt
     assert told(conditions, all_of_them=True) == [("temp.hi", False, 2)]
 
 
+def test_a_deadband_outlives_a_reload(table, machines, delta: Delta) -> None:
+    """A value within the deadband stays beyond its limit when the configuration is read again."""
+    judge = LimitJudge(table, machines)
+    judge.judge(delta(("p-temp", 1, 81.0)))
+    judge.configure(table, machines)
+    assert told(judge.judge(delta(("p-temp", 2, 79.0)))) == [("temp.hi", True, 2)]
+
+
 def test_a_reload_takes_on_new_tags_and_lets_go_of_old_ones(table, machines, delta: Delta) -> None:
     """Tags may come and go; their indices are never mixed up."""
     judge = LimitJudge(table, machines)
