@@ -40,7 +40,7 @@ class LimitJudge:
         self._table = table
         self._thresholds = Thresholds.of(table, machines)
         self._ruled = ~np.isnan(self._thresholds.enter)
-        self._any = self._ruled.any(axis=0)
+        self._any = np.asarray(self._ruled.any(axis=0), bool)
         self._beyond = np.zeros(self._ruled.shape, bool)
         self._told = np.full(self._ruled.shape, _UNTOLD, np.uint8)
 
