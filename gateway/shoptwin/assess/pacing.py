@@ -35,8 +35,13 @@ class Pacing:
         if not news:
             return False
         shortest = max(min(self.interval.values(), default=float(SECOND)), 1.0)
-        fast = {t for t in wanted if self.interval.get(t, shortest if t in self._seen else 0.0) <= _FAST * shortest}
+        fast = {t for t in wanted if self._estimate(t, now) <= _FAST * shortest}
         if fast <= news or now - self._last > _PATIENCE * shortest:
             self._last, self._before = now, frozenset()
             return True
         return False
+
+    def _estimate(self, tag: int, now: int) -> float:
+        """Return a tag's interval: at least as long as it has already kept us waiting; 0 before it was ever seen."""
+        seen = self._seen.get(tag)
+        return 0.0 if seen is None else max(self.interval.get(tag, 0.0), float(now - seen))

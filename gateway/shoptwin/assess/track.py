@@ -88,6 +88,15 @@ class Track:
         needed = set(learned.manifest["needed"])
         return [name for name, i in zip(learned.names, at, strict=True) if np.isnan(x[i]) and name in needed]
 
+    def beyond(self, x: NDArray[np.float64]) -> dict[str, tuple[float, float, float]]:
+        """Return the contexts that lie outside what was learned: name -> value, lowest and highest known."""
+        if self.running is None:
+            return {}
+        learned, _, at = self.running
+        values = dict(zip(learned.names, x[at].tolist(), strict=True))
+        bounds = {name: (values[name], *limits) for name, limits in learned.manifest["contexts"].items()}
+        return {n: (v, low, high) for n, (v, low, high) in bounds.items() if v < low or v > high}
+
     def judge(self, now: int, x: NDArray[np.float64]) -> Judged | None:
         """Judge one row and keep what follows from it; None while there is no baseline."""
         if self.running is None:

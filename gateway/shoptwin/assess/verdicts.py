@@ -49,7 +49,11 @@ class Verdicts:
         judged = track.judge(window.now, row.values)
         if judged is None:
             return blank
-        return self._judged(replace(blank, alarm=track.alarm), track, layout, judged, lacking)
+        blank = replace(blank, alarm=track.alarm)
+        if judged.state is Verdict.UNKNOWN_REGIME:
+            note = f"{words.outside(track.beyond(row.values))}: no verdict on health here"
+            return replace(blank, state=judged.state, score=judged.score, note=note)
+        return self._judged(blank, track, layout, judged, lacking)
 
     def unchanged(self, track: Track, layout: Layout, now: int, progress: float) -> Assessment:
         """Return the latest verdict while an indicator has no news; after too long there is no data."""
@@ -79,9 +83,6 @@ class Verdicts:
             return blank
         tags = {tag.name: tag for tag in layout.tags.values()}
         note = f"without {lacking}" if lacking else ""
-        if judged.state is Verdict.UNKNOWN_REGIME:
-            note = f"{words.plain(learned.manifest['contexts'])} outside what was learned: no verdict on health here"
-            return replace(blank, state=judged.state, score=judged.score, note=note)
         if judged.state is Verdict.NO_DATA:
             return replace(blank, state=judged.state, note=f"too little to judge by: {lacking}")
         if track.indicator == "vibration" and self._features.waves is not None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoptwin.assess.names import Name
-from shoptwin.domain.tag import Role
+from shoptwin.assess.names import STATE, Name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shoptwin.assess.learned import Learned
     from shoptwin.assess.track import Judged
@@ -76,7 +75,16 @@ def _list(names: list[str]) -> str:
     return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"  # noqa: PLR2004
 
 
-def plain(names: list[str]) -> str:
+def plain(names: Sequence[str]) -> str:
     """Name tags by their own names: what stands in a note."""
-    shown = [Name.parse(n).tag if Name.parse(n).role is not Role.STATE else "the machine's state" for n in names]
-    return _list(list(dict.fromkeys(shown)))
+    return _list(list(dict.fromkeys(Name.parse(n).tag for n in names)))
+
+
+def outside(contexts: Mapping[str, tuple[float, float, float]]) -> str:
+    """Tell which contexts (value, lowest and highest known) lie outside what was learned."""
+    told = [
+        "the machine's state was not learned" if name == STATE
+        else f"{Name.parse(name).tag} {value:.4g} was not learned (known: {low:.4g} to {high:.4g})"
+        for name, (value, low, high) in contexts.items()
+    ]  # fmt: skip
+    return "; ".join(told)

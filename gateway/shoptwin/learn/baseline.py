@@ -108,7 +108,9 @@ class Baseline:
         return {
             "kind": self.model.kind,
             "needed": [self.names[c] for c in self.model.context.columns if self.names[c] != STATE],
-            "contexts": [self.names[c] for c in self.model.context.columns],
+            "contexts": {
+                self.names[c]: list(self.model.context.bounds(i)) for i, c in enumerate(self.model.context.columns)
+            },
             "explained": self.explained,
             "names": list(self.names), "evidence": list(self.evidence), "deviation": list(self.deviation),
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,

@@ -1,0 +1,319 @@
+"""Verdicts: learning, normal, abnormal, unknown-regime, no-data; and what each says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shoptwin.domain.assessment import Verdict
+from shoptwin.domain.errors import ModelRejected
+from shoptwin.domain.machine import MachineState
+from shoptwin.domain.quality import StatusCode
+from shoptwin.domain.timing import SECOND
+
+PUMP = (("flow", "flow", "l/min"), ("pressure", "pressure", "bar"), ("current", "current", "A"))
+MOTOR = (("acc", "waveform", "g"), ("load", "load", "%"))
+
+
+def pump(rng, *, flow=0.0):
+    work = rng.normal()
+    return {
+        "flow": 100 + 2 * work + rng.normal() + flow,
+        "pressure": 4 + 0.1 * work + 0.05 * rng.normal(),
+        "current": 8 + 0.3 * work + 0.1 * rng.normal(),
+    }
+
+
+def taught(bench, epoch, *, rows=200, **more):
+    """A pump that has learned for `rows` seconds."""
+    made = bench(PUMP, until=epoch + rows * SECOND, **more)
+    rng = np.random.default_rng(1)
+    for i in range(rows):
+        made.step(epoch + i * SECOND, pump(rng))
+    return made, rng
+
+
+def test_it_learns_judges_and_raises(bench, epoch):
+    """Until the user's time it learns and says how far; then it is normal; a lost flow raises, persistently, in words."""
+    made = bench(PUMP, until=epoch + 200 * SECOND)
+    rng = np.random.default_rng(1)
+    said = [made.step(epoch + i * SECOND, pump(rng))["health"] for i in range(200)]
+    assert {a.state for a in said} == {Verdict.LEARNING}
+    assert said[100].progress == pytest.approx(0.5, abs=0.02)
+    assert "learning, 50%" in said[100].note
+    calm = [made.step(epoch + i * SECOND, pump(rng))["health"] for i in range(200, 400)]
+    assert {a.state for a in calm} == {Verdict.NORMAL}
+    assert not any(a.alarm for a in calm)
+    assert calm[0].model == "process-m1@1"
+    assert len(calm[0].sha256) == 64
+    assert all(np.isfinite(a.score) for a in calm)
+    throttled = [made.step(epoch + i * SECOND, pump(rng, flow=-20))["health"] for i in range(400, 420)]
+    assert throttled[-1].state is Verdict.ABNORMAL
+    assert [a.alarm for a in throttled].index(True) == 5
+    assert "flow" in throttled[-1].evidence[0] or "flow" in throttled[-1].evidence[1]
+    assert any("l/min below normal" in e for e in throttled[-1].evidence)
+    healed = [made.step(epoch + i * SECOND, pump(rng))["health"] for i in range(420, 520)]
+    assert not healed[-1].alarm
+    assert [a.state for a in healed].index(Verdict.NORMAL) <= [a.alarm for a in healed].index(False) - 14
+
+
+def test_a_span_of_good_data_ends_learning_without_a_user(bench, epoch):
+    """Without `until` learning ends after the span, counted from the first row, also across a restart."""
+    made = bench(PUMP, span=100 * SECOND)
+    rng = np.random.default_rng(2)
+    for i in range(60):
+        made.step(epoch + i * SECOND, pump(rng))
+    made.restart()
+    said = [made.step(epoch + i * SECOND, pump(rng))["health"] for i in range(60, 130)]
+    assert said[0].progress == pytest.approx(0.6)
+    assert [a.state for a in said].index(Verdict.NORMAL) == 40
+
+
+def test_a_bearing_that_wears_raises(bench, burst, epoch):
+    """Growing impacts raise the alarm, and the evidence names the waveform, the band and how much."""
+    made = bench(MOTOR, until=epoch + 30 * SECOND)
+    rng = np.random.default_rng(3)
+    said = []
+    for i in range(100):
+        wave = burst(rng, impacts=0.0 if i < 60 else 0.4 * (i - 60))
+        said.append(made.step(epoch + i * SECOND, {"acc": wave, "load": 50.0})["health"])
+    assert {a.state for a in said[30:60]} == {Verdict.NORMAL}
+    assert said[-1].alarm
+    assert not any(a.alarm for a in said[:61])
+    assert "acc energy in" in said[-1].evidence[0]
+    assert "kHz is" in said[-1].evidence[0]
+
+
+def test_a_load_that_was_not_learned_is_an_unknown_regime(bench, burst, epoch):
+    """Beyond the learned loads there is no verdict on health and no alarm, however loud; within them there is."""
+    made = bench(MOTOR, until=epoch + 40 * SECOND)
+    rng = np.random.default_rng(4)
+    for i in range(40):
+        load = 20.0 + 40.0 * (i // 10 % 2)
+        made.step(epoch + i * SECOND, {"acc": burst(rng, gain=1 + load / 50), "load": load})
+    between = made.step(epoch + 40 * SECOND, {"acc": burst(rng, gain=1.8), "load": 40.0})["health"]
+    assert between.state is Verdict.NORMAL
+    for i in range(41, 60):
+        beyond = made.step(epoch + i * SECOND, {"acc": burst(rng, gain=9), "load": 90.0})["health"]
+    assert beyond.state is Verdict.UNKNOWN_REGIME
+    assert not beyond.alarm
+    assert beyond.note.startswith("load 90 was not learned (known: 18 to 62)")
+    back = made.step(epoch + 60 * SECOND, {"acc": burst(rng, gain=2.2), "load": 60.0})["health"]
+    assert back.state in {Verdict.NORMAL, Verdict.ABNORMAL}
+
+
+def test_a_bad_context_is_no_data_and_named(bench, burst, epoch):
+    """Without the load that the baseline needs there is no verdict, and the tag and its status are named."""
+    made = bench(MOTOR, until=epoch + 20 * SECOND)
+    rng = np.random.default_rng(5)
+    for i in range(20):
+        made.step(epoch + i * SECOND, {"acc": burst(rng), "load": 50.0})
+    said = made.step(
+        epoch + 20 * SECOND,
+        {"acc": burst(rng), "load": 50.0},
+        status={"load": StatusCode.BAD_SENSOR_FAILURE},
+    )
+    assert said["vibration"].state is Verdict.NO_DATA
+    assert "load BadSensorFailure" in said["vibration"].note
+
+
+def test_it_does_without_one_bad_tag_and_says_so(bench, epoch):
+    """One Bad tag of several: the others are still judged, with the note which is left out, and an alarm can be raised."""
+    made, rng = taught(bench, epoch)
+    bad = {"status": {"current": StatusCode.BAD_TIMEOUT}}
+    said = [made.step(epoch + i * SECOND, pump(rng), **bad)["health"] for i in range(200, 240)]
+    assert {a.state for a in said} == {Verdict.NORMAL}
+    assert said[-1].note == "without current BadTimeout"
+    loud = [made.step(epoch + i * SECOND, pump(rng, flow=-30), **bad)["health"] for i in range(240, 260)]
+    assert loud[-1].alarm
+
+
+def test_most_tags_bad_is_no_data(bench, epoch):
+    """With more than half of what it judges by missing there is no verdict, and the alarm stays as it was."""
+    made, rng = taught(bench, epoch)
+    for i in range(200, 220):
+        said = made.step(epoch + i * SECOND, pump(rng, flow=-30))["health"]
+    assert said.alarm
+    bad = {"status": {"current": StatusCode.BAD_TIMEOUT, "flow": StatusCode.BAD_TIMEOUT}}
+    for i in range(220, 260):
+        said = made.step(epoch + i * SECOND, pump(rng), **bad)["health"]
+    assert said.state is Verdict.NO_DATA
+    assert "flow BadTimeout" in said.note
+    assert said.alarm
+
+
+def test_a_stale_tag_is_left_out(bench, epoch):
+    """A value that has not been refreshed for many of its intervals is not judged, and its age is told."""
+    made, rng = taught(bench, epoch)
+    said = made.step(epoch + 260 * SECOND, pump(rng), old={"current": 60 * SECOND})["health"]
+    assert "current stale for 1 min" in said.note
+
+
+def test_a_nan_register_is_no_evidence(bench, epoch):
+    """Rows with NaN neither break learning nor the verdicts after it."""
+    made = bench(PUMP, until=epoch + 200 * SECOND)
+    rng = np.random.default_rng(7)
+    for i in range(260):
+        values = pump(rng) | ({"flow": np.nan} if i % 7 == 3 else {})
+        said = made.step(epoch + i * SECOND, values)["health"]
+        assert np.isfinite(said.score)
+    assert said.state is Verdict.NORMAL
+
+
+def test_a_machine_that_is_off_is_not_judged_nor_learned_from(bench, epoch):
+    """While the machine is off nothing is evidence, and the verdict says why there is none."""
+    made, rng = taught(bench, epoch)
+    before = len(made.kept)
+    said = made.step(epoch + 200 * SECOND, pump(rng, flow=-100), state=MachineState.OFF)["health"]
+    assert said.state is Verdict.UNKNOWN_REGIME
+    assert said.note == "the machine is off: not judged"
+    assert len(made.kept) == before
+
+
+def test_maintenance_freezes_learning(bench, epoch):
+    """In maintenance nothing is observed, no verdict is given and no persistence is counted."""
+    made, rng = taught(bench, epoch)
+    before = len(made.kept)
+    for i in range(200, 230):
+        said = made.step(epoch + i * SECOND, pump(rng, flow=-100), maintenance=True)["health"]
+    assert said.state is Verdict.NO_DATA
+    assert "maintenance" in said.note
+    assert not said.alarm
+    assert len(made.kept) == before
+
+
+def test_health_is_always_told(bench, epoch):
+    """A window without news, and a machine without anything to judge, still get a verdict on health."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    again = made.step(epoch + 201 * SECOND, dict.fromkeys(("flow", "pressure", "current")))
+    assert list(again) == ["health"]
+    assert again["health"].state is Verdict.NORMAL
+    assert again["health"].input_age == SECOND
+    lost = made.step(epoch + 400 * SECOND, dict.fromkeys(("flow", "pressure", "current")))["health"]
+    assert lost.state is Verdict.NO_DATA
+    assert "nothing new for" in lost.note
+    counter = bench((("parts", "count", ""),))
+    said = counter.step(epoch, {"parts": 5.0})["health"]
+    assert said.state is Verdict.NO_DATA
+    assert "role" in said.note
+
+
+def test_the_past_alone_decides(bench, epoch):
+    """What comes later changes nothing that was said before."""
+    said = []
+    for later in (0.0, -50.0):
+        made = bench(PUMP, until=epoch + 100 * SECOND)
+        rng = np.random.default_rng(9)
+        rows = [pump(rng) for _ in range(150)]
+        for i, row in enumerate(rows):
+            out = made.step(epoch + i * SECOND, row | {"flow": row["flow"] + (later if i >= 140 else 0)})["health"]
+            if i < 140:
+                said.append((out.state, out.score, out.evidence, out.alarm))
+    assert said[:140] == said[140:]
+
+
+def test_many_machines_at_once_are_each_as_if_alone(bench, burst, epoch):
+    """A batch over machines gives each the verdict that it gets alone."""
+    names = tuple(f"m{i}" for i in range(4))
+    both = bench(MOTOR, machines=names, until=epoch + 20 * SECOND)
+    single = bench(MOTOR, machines=names, until=epoch + 20 * SECOND)
+    rng = np.random.default_rng(10)
+    for i in range(30):
+        now = epoch + i * SECOND
+        values = {m: {"acc": burst(rng, n=2048 + 512 * k), "load": 50.0} for k, m in enumerate(names)}
+        both.learn(now)
+        judged = both.assessor.assess([both.window(now, values[m], machine=m) for m in names])
+        both.kept += judged.observations
+        for m in names:
+            alone = single.step(now, values[m], machine=m)["health"]
+            together = next(a for a in judged.assessments if a.machine == m and a.indicator == "health")
+            assert together.state is alone.state
+            assert together.score == pytest.approx(alone.score, rel=1e-5, abs=1e-5)
+
+
+def test_a_spoilt_baseline_is_refused_and_the_old_one_stays(bench, epoch):
+    """A newly learned file with a wrong hash is refused by name; what was in use goes on judging."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    folder = made.learned / "m1"
+    for suffix in ("onnx", "json"):
+        (folder / f"process-2.{suffix}").write_bytes((folder / f"process-1.{suffix}").read_bytes())
+    with (folder / "process-2.onnx").open("ab") as file:
+        file.write(b"\0")
+    (folder / "process.json").write_text('{"version": "2", "since": 1}')
+    with pytest.raises(ModelRejected, match="sha256"):
+        made.assessor.adopt("m1")
+    assert "m1/process" in made.assessor.refused
+    said = made.step(epoch + 201 * SECOND, pump(rng))["health"]
+    assert said.state is Verdict.NORMAL
+    assert said.model == "process-m1@1"
+
+
+def test_a_restart_goes_on_with_what_was_learned(bench, epoch):
+    """After a restart the baseline on disk judges from the first row, without a false alarm and without learning anew."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    made.restart()
+    said = [made.step(epoch + i * SECOND, pump(rng))["health"] for i in range(201, 260)]
+    assert {a.state for a in said} == {Verdict.NORMAL}
+    assert made.assessor.requests(epoch + 260 * SECOND) == ()
+
+
+def test_a_later_until_is_learned_anew(bench, epoch):
+    """A user who moves `until` past the old one gets a new baseline at that time, and the old one judges until then."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    import dataclasses  # noqa: PLC0415 - this test's own
+
+    from shoptwin.domain.machine import Learning  # noqa: PLC0415
+
+    later = [dataclasses.replace(m, learning=Learning(epoch + 300 * SECOND)) for m in made.machines]
+    made.assessor.configure(made.table, later)
+    assert made.step(epoch + 250 * SECOND, pump(rng))["health"].model == "process-m1@1"
+    assert made.step(epoch + 300 * SECOND, pump(rng))["health"].model == "process-m1@2"
+
+
+def test_a_replaced_sensor_starts_only_its_own_baseline_anew(bench, burst, epoch):
+    """`sensor_replaced` on the accelerometer learns the vibration anew, from then on; the process baseline stays."""
+    made = bench((*PUMP, ("acc", "waveform", "g")), until=epoch + 100 * SECOND, span=50 * SECOND)
+    rng = np.random.default_rng(11)
+    for i in range(110):
+        made.step(epoch + i * SECOND, pump(rng) | {"acc": burst(rng)})
+    assert made.assessor.sensor_replaced(made.table.index("m1.acc"), epoch + 110 * SECOND) == ("m1", "vibration")
+    said = made.step(epoch + 110 * SECOND, pump(rng) | {"acc": burst(rng, gain=9)})
+    assert said["vibration"].state is Verdict.LEARNING
+    assert said["process"].state is Verdict.NORMAL
+    for i in range(111, 180):
+        said = made.step(epoch + i * SECOND, pump(rng) | {"acc": burst(rng, gain=9)})
+    assert said["vibration"].state is Verdict.NORMAL
+    assert said["vibration"].model == "vibration-m1@2"
+
+
+def test_too_little_evidence_keeps_learning(bench, epoch):
+    """Where the rows do not suffice for a fit, it goes on learning, and asks again when there is twice as much."""
+    made = bench(PUMP, until=epoch + 5 * SECOND)
+    rng = np.random.default_rng(12)
+    asked = []
+    for i in range(40):
+        now = epoch + i * SECOND
+        asked += [i] * len(made.assessor.requests(now))
+        made.assessor.assess([made.window(now, pump(rng))])
+    assert asked == [5, 10, 20]
+
+
+def test_a_window_is_due_when_its_fast_tags_are_new(bench, epoch):
+    """A machine is due once its fast tags have all got a value; a slow one, or one that is lost, is not waited for."""
+    made = bench(PUMP)
+    flow, pressure, current = (made.table.index(f"m1.{n}") for n in ("flow", "pressure", "current"))
+    due = made.assessor.due
+    assert not due("m1", frozenset(), epoch)
+    assert due("m1", frozenset({flow, pressure, current}), epoch)
+    taken = []
+    for i in range(1, 40):
+        now = epoch + i * SECOND
+        assert not due("m1", frozenset({flow}), now)
+        fresh = {flow, pressure} | ({current} if i % 10 == 0 else set())
+        taken.append(due("m1", frozenset(fresh), now + SECOND // 10))
+    assert all(taken[20:])
+    assert not due("nobody", frozenset({flow}), epoch)
