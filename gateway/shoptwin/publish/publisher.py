@@ -78,6 +78,7 @@ class Publisher:
         self._not_before = 0.0
         self._leave_by: float | None = None
         self._left = asyncio.Event()
+        self._goodbye: OutboxMessage | None = None
 
     # What the others call.
 
@@ -129,8 +130,12 @@ class Publisher:
             if self._is_leaving():
                 self._left.set()
 
-    async def aclose(self, deadline: float = 4.0) -> None:
-        """Send what can be sent, say goodbye and disconnect, all within `deadline` seconds; `run` returns then."""
+    async def aclose(self, deadline: float = 4.0, goodbye: OutboxMessage | None = None) -> None:
+        """Send what can be sent, say goodbye and disconnect, all within `deadline` seconds; `run` returns then.
+
+        `goodbye` is the last status; where none is given it says no more than offline, and on purpose.
+        """
+        self._goodbye = goodbye
         self._leave_by = asyncio.get_running_loop().time() + deadline
         self._wakeup.set()
         if self._session is not None:
@@ -260,7 +265,7 @@ class Publisher:
             if self._dispatcher.idle:
                 break
             await self._step(session, min(half, loop.time() + _GLANCE))
-        goodbye = self._composer.status(self._clock.now(), online=False, clean=True)
+        goodbye = self._goodbye or self._composer.status(self._clock.now(), online=False, clean=True)
         self._dispatcher.latest(goodbye)
         while loop.time() < leave_by and (self._dispatcher.waiting(goodbye) or self._dispatcher.done()):
             await self._step(session, min(leave_by, loop.time() + _GLANCE))

@@ -17,15 +17,15 @@ from shoptwin.domain.alarm import AlarmDef, AlarmEvent, AlarmState, Annunciation
 from shoptwin.domain.errors import PublishError
 from shoptwin.domain.kpi import MachineSummary, TagSummary
 from shoptwin.domain.machine import Machine, MachineState
+from shoptwin.domain.message import MessageClass
 from shoptwin.domain.tag import Role, Tag
 from shoptwin.domain.timing import SECOND, parse_time
-from shoptwin.publish import entries
 from shoptwin.publish.composer import Composer
 from shoptwin.publish.publisher import Publisher
 from shoptwin.runtime.backoff import Backoff
 from shoptwin.runtime.clock import SystemClock
 from shoptwin.runtime.supervise import Progress, supervise
-from shoptwin.store.ledger import Ledger, counts
+from shoptwin.store.ledger import Ledger, add_message, counts, next_sequence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -96,16 +96,22 @@ class Station:
             ),
             time,
         )
-        await self.commit(lambda tx: entries.alarms(tx, self.composer, [event]), wake=wake)
+
+        def job(tx: Any) -> None:
+            seq = next_sequence(tx, self.composer.stream(MessageClass.EVENT, machine))
+            for message in self.composer.alarm(event, seq):
+                add_message(tx, message)
+
+        await self.commit(job, wake=wake)
         return event
 
     async def summary(self, machine: str = "press-3") -> None:
         """Commit one summary."""
         figures = TagSummary("press-3-spindle-temp", "degC", 60, 1.0, 60.0, 61.5, float("nan"), 62.0)
         told = MachineSummary(machine, BEGIN, BEGIN + 60 * SECOND, (figures,), {MachineState.PRODUCING: 60 * SECOND})
-        await self.commit(lambda tx: entries.summary(tx, self.composer, told, ()))
+        await self.commit(lambda tx: add_message(tx, self.composer.summary(told, (), self.made)))
 
-    async def commit(self, job: Callable[[Any], None], *, wake: bool = True) -> None:
+    async def commit(self, job: Callable[[Any], object], *, wake: bool = True) -> None:
         """Write to the ledger, and wake the publisher once it is durable."""
         await asyncio.wrap_future(self.ledger.writer.submit(job))
         if wake:

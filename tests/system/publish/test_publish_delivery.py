@@ -9,6 +9,7 @@ import pytest
 from shoptwin.domain.alarm import Annunciation, EventKind
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.timing import SECOND, iso, parse_time
+from shoptwin.store.ledger import add_message
 
 BEGIN = parse_time("2026-11-22T06:00:00Z")
 ALARM = "shoptwin/v1/plant-1/hall-2/line-a/press-3/alarm/spindle_temp.hi"
@@ -150,9 +151,8 @@ async def test_standing_alarms_are_told_again_to_a_broker_that_has_forgotten_the
     await off(b.kill)
     await off(b.start)
     await gateway.until(lambda: len(connects) == 2)
-    from shoptwin.publish import entries  # noqa: PLC0415 - the one test that needs it
-
-    await gateway.commit(lambda tx: entries.standing(tx, gateway.composer, [(event.definition, event.state)]))
+    again = gateway.composer.standing(event.definition, event.state, 1)
+    await gateway.commit(lambda tx: add_message(tx, again))
     await gateway.empty()
     s = await off(subscriber, b)
     messages = await off(s.wait, lambda m: any(x.topic == ALARM for x in m))

@@ -23,14 +23,16 @@ async def test_a_clean_goodbye_empties_the_outbox_and_says_offline(broker, subsc
     await gateway.connected()
     for _ in range(20):
         await gateway.alarm(wake=False)
+    goodbye = gateway.composer.status(0, online=False, clean=True, degraded=["for repair"])
     begin = time.monotonic()
-    await gateway.publisher.aclose(4.0)
+    await gateway.publisher.aclose(4.0, goodbye)
     await gateway.task
     assert time.monotonic() - begin < 1.5
     assert gateway.waiting() == 0
     messages = await off(s.wait, lambda m: m[-1].topic == STATUS and m[-1].json["clean"])
     online = [m.json["online"] for m in messages if m.topic == STATUS]
     assert online == [True, False]
+    assert messages[-1].json["degraded"] == ["for repair"]
     await asyncio.sleep(0.3)
     assert s.messages[-1].json["clean"], "the will came after a clean goodbye"
     late = await off(subscriber, b, STATUS)
@@ -68,18 +70,17 @@ from pathlib import Path
 from shoptwin.config.settings import Mqtt
 from shoptwin.domain.alarm import AlarmDef, AlarmEvent, AlarmState, Annunciation, EventKind
 from shoptwin.domain.machine import Machine
-from shoptwin.publish import entries
 from shoptwin.publish.composer import Composer
 from shoptwin.publish.publisher import Publisher
 from shoptwin.runtime.backoff import Backoff
 from shoptwin.runtime.clock import SystemClock
 from shoptwin.runtime.supervise import Progress, supervise
-from shoptwin.store.ledger import Ledger, next_sequence
+from shoptwin.store.ledger import Ledger, add_message, next_sequence
 
 async def main(url, folder):
     ledger = Ledger.open(Path(folder) / "ledger.db")
     machine = Machine("press-3", area="hall-2", line="line-a")
-    start = await asyncio.wrap_future(ledger.writer.submit(lambda tx: next_sequence(tx, entries.START)))
+    start = await asyncio.wrap_future(ledger.writer.submit(lambda tx: next_sequence(tx, "starts")))
     composer = Composer("plant-1", "gw-1", [machine], version="0", started=1, start=start)
     publisher = Publisher(Mqtt(url), composer, ledger, SystemClock())
     task = asyncio.create_task(supervise("mqtt", publisher.run, progress=Progress(), backoff=Backoff(0.05, 0.3)))
@@ -88,7 +89,9 @@ async def main(url, folder):
         def job(tx):
             n = next_sequence(tx, "made")
             state = AlarmState(definition.key, Annunciation.UNACKNOWLEDGED, occurrence=str(n), raised_at=n * 10**9)
-            entries.alarms(tx, composer, [AlarmEvent(EventKind.RAISED, definition, state, n * 10**9)])
+            seq = next_sequence(tx, "press-3/event")
+            for message in composer.alarm(AlarmEvent(EventKind.RAISED, definition, state, n * 10**9), seq):
+                add_message(tx, message)
             return n
         n = await asyncio.wrap_future(ledger.writer.submit(job))
         publisher.wake()
