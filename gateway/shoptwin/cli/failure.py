@@ -20,6 +20,8 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message; where it is one of several lines, each keeps its own."""
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {self.message}", file=file, err=file is None)
+        # Several problems stand one a line, each beginning with its place, as compilers tell them.
+        space = "\n" if "\n" in self.message else " "
+        click.echo(f"{click.style('error:', fg='red', bold=True)}{space}{self.message}", file=file, err=file is None)
         if self.hint:
             click.echo(f"{click.style('cure:', bold=True)} {self.hint}", file=file, err=file is None)

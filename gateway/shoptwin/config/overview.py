@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from shoptwin.domain.machine import Machine
     from shoptwin.domain.tag import Tag
 
-PROCESS = frozenset(Role) - {Role.VIBRATION, Role.WAVEFORM, Role.STATE, Role.COUNT, Role.REJECT, Role.OTHER}
-"""Roles that the process model learns from."""
+NOT_PROCESS = frozenset({Role.WAVEFORM, Role.STATE, Role.COUNT, Role.REJECT})
+"""Roles that the process model does not look at."""
+CONTEXT = frozenset({Role.LOAD, Role.SETPOINT, Role.AMBIENT})
+"""Roles that say what the machine is asked to do: alone they are no evidence of its health."""
+VELOCITY = frozenset({"mm/s", "mm/s rms", "m/s", "m/s rms", "in/s rms", "ips rms"})
+"""Units that the zones of ISO 20816-3 can be told in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,49 +83,51 @@ def _limits(machine: Machine) -> Feature:
 def _zones(machine: Machine) -> Feature:
     name = "ISO 20816 zones"
     levels = _of(machine, Role.VIBRATION)
-    velocities = [tag for tag in levels if tag.unit == "mm/s"]
+    judged = [tag for tag in levels if " ".join(tag.unit.lower().split()) in VELOCITY and not tag.limits]
+    if machine.iso20816 is not None and judged:
+        return Feature(machine.name, name, True, f"{machine.iso20816}: {_names(judged)}")
+    wanted = []
     if machine.iso20816 is None:
-        wanted = 'give the machine its class, as in: iso20816 = "group2-rigid"'
-        return Feature(machine.name, name, False, wanted if velocities else f"{wanted}, and {_velocity(levels)}")
-    if not velocities:
-        return Feature(machine.name, name, False, _velocity(levels))
-    return Feature(machine.name, name, True, f"{machine.iso20816}: {_names(velocities)}")
-
-
-def _velocity(levels: list[Tag]) -> str:
-    if levels:
-        return f"measure {levels[0].name} as velocity: its unit is {levels[0].unit or 'not given'}, not mm/s"
-    return 'add a tag with role = "vibration" and unit = "mm/s"'
+        wanted.append('give the machine its class, as in: iso20816 = "group2-rigid"')
+    if not levels:
+        wanted.append('add a tag with role = "vibration" and unit = "mm/s"')
+    elif not judged and levels[0].limits:
+        wanted.append(f"take away the limits of {levels[0].name}: a tag's own go before the zones")
+    elif not judged:
+        wanted.append(f"measure {levels[0].name} as velocity: its unit is {levels[0].unit or 'not given'}, not mm/s")
+    return Feature(machine.name, name, False, ", and ".join(wanted))
 
 
 def _vibration(machine: Machine) -> Feature:
-    tags = [*_of(machine, Role.WAVEFORM), *_of(machine, Role.VIBRATION)]
-    if not tags:
-        return Feature(machine.name, "vibration model", False, 'add a tag with role = "waveform" or "vibration"')
-    return Feature(machine.name, "vibration model", True, f"learns from {_names(tags)}")
+    waveforms = _of(machine, Role.WAVEFORM)
+    if not waveforms:
+        return Feature(machine.name, "vibration model", False, 'add a tag with role = "waveform"')
+    return Feature(machine.name, "vibration model", True, f"learns from {_names(waveforms)}")
 
 
 def _process(machine: Machine) -> Feature:
-    tags = [tag for tag in machine.tags if tag.role in PROCESS]
-    if not tags:
-        return Feature(machine.name, "process model", False, 'add a tag with role = "temperature", "current", "load" …')
-    return Feature(machine.name, "process model", True, f"learns from {_names(tags)}")
+    name = "process model"
+    tags = [tag for tag in machine.tags if tag.role not in NOT_PROCESS]
+    regime = CONTEXT | {Role.SPEED} if _of(machine, Role.WAVEFORM) else CONTEXT
+    if all(tag.role in regime for tag in tags):
+        return Feature(machine.name, name, False, 'add a tag with role = "temperature", "vibration", "current" …')
+    return Feature(machine.name, name, True, f"learns from {_names(tags)}")
 
 
 def _state(machine: Machine) -> Feature:
-    name = "machine state"
-    if states := _of(machine, Role.STATE):
-        if machine.state.values:
-            return Feature(machine.name, name, True, f"told by {states[0].name}")
+    name, rule = "machine state", machine.state
+    states, powers, counts = (_of(machine, role) for role in (Role.STATE, Role.POWER, Role.COUNT))
+    levels = rule.off is not None or rule.idle is not None
+    tellers = [*(states if rule.values else ()), *(powers if levels else ()), *counts]
+    if tellers:
+        return Feature(machine.name, name, True, f"told by {_names(tellers)}")
+    if states:
         wanted = f'say what the values of {states[0].name} mean: [machine.state] values = {{ "3" = "producing" }}'
-        return Feature(machine.name, name, False, wanted)
-    if powers := _of(machine, Role.POWER):
-        if machine.state.off is not None or machine.state.idle is not None:
-            return Feature(machine.name, name, True, f"told by {powers[0].name} (power)")
-        return Feature(machine.name, name, False, f"say at which {powers[0].name} it is off: [machine.state] off, idle")
-    if counts := _of(machine, Role.COUNT):
-        return Feature(machine.name, name, True, f"told by {counts[0].name} (count)")
-    return Feature(machine.name, name, False, 'add a tag with role = "power", "state" or "count"')
+    elif powers:
+        wanted = f"say at which {powers[0].name} it is off or idle: [machine.state] off = 1.5, idle = 4.0"
+    else:
+        wanted = 'add a tag with role = "power", "state" or "count"'
+    return Feature(machine.name, name, False, wanted)
 
 
 def _switch(machine: Machine) -> Feature:
@@ -132,14 +138,13 @@ def _switch(machine: Machine) -> Feature:
 
 
 def _learning(machine: Machine) -> Feature:
-    if not [tag for tag in machine.tags if tag.role in PROCESS | {Role.VIBRATION, Role.WAVEFORM}]:
+    if not (_vibration(machine).on or _process(machine).on):
         return Feature(machine.name, "learned alarms", False, "add a tag that a model can learn from")
     if machine.learning.until is not None:
         return Feature(machine.name, "learned alarms", True, f"all before {iso(machine.learning.until)} was normal")
-    span = (
-        format_duration(machine.learning.span) if machine.learning.span < DAY else f"{machine.learning.span / DAY:g} d"
-    )
-    return Feature(machine.name, "learned alarms", True, f"after {span} of good data")
+    span = machine.learning.span
+    told = format_duration(span) if span < DAY else f"{span / DAY:g} d"
+    return Feature(machine.name, "learned alarms", True, f"after {told} of good data")
 
 
 def _of(machine: Machine, role: Role) -> list[Tag]:

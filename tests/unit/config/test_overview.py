@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoptwin.alarms.iso20816 import CLASSES, zone_limits
+from shoptwin.assess.layout import Layout
 from shoptwin.config import explain, notes
+from shoptwin.config.forms import ISO_20816
+from shoptwin.domain.machine import Machine
+from shoptwin.domain.tag import Limits, Role, Tag, TagTable
 
 TAG = '[[machine.tag]]\nname = "{0}"\ndevice = "plc1"\naddress = "h1"\nrole = "{1}"\nunit = "{2}"\n'
 DEVICE = '[[device]]\nname = "plc1"\ndriver = "fake"\nurl = "fake://a"\n'
@@ -41,7 +50,8 @@ def test_state(load: Any) -> None:
     state = "machine state"
     assert not _machine(load, "", ("s", "state", ""))[state][0]
     assert _machine(load, 'state.values.0 = "off"', ("s", "state", ""))[state] == (True, "told by s")
-    assert "off, idle" in _machine(load, "", ("p", "power", "kW"))[state][1]
+    assert _machine(load, "", ("s", "state", ""), ("c", "count", ""))[state] == (True, "told by c")
+    assert "off or idle" in _machine(load, "", ("p", "power", "kW"))[state][1]
     assert _machine(load, "state.off = 1", ("p", "power", "kW"))[state][0]
     assert _machine(load, "", ("c", "count", ""))[state][0]
 
@@ -51,7 +61,7 @@ def test_limits_and_switch(load: Any) -> None:
     found = _machine(load, 'maintenance_tag = "k"', ("k", "other", ""), more="limits = { lo = 1, hihi = 9 }\n")
     assert found["limit alarms"] == (True, "k (hihi, lo)")
     assert found["maintenance switch"] == (True, "k")
-    assert not found["learned alarms"][0]
+    assert found["process model"] == (True, "learns from k")
 
 
 def test_notes(load: Any) -> None:
@@ -63,3 +73,28 @@ def test_notes(load: Any) -> None:
         "serve.metrics listens on 0.0.0.0",
     ]
     assert "ISO 20816" in notes(load(DEVICE + '[[machine]]\nname = "m"\n' + TAG.format("v", "vibration", "")))[0]
+
+
+ROLES = st.lists(st.tuples(st.sampled_from(Role), st.sampled_from(["", "g", "mm/s", "MM/S  rms", "m/s"])), max_size=4)
+
+
+@given(ROLES, st.booleans(), st.booleans())
+def test_it_says_what_the_rooms_do(roles: list[tuple[Role, str]], classed: bool, limited: bool) -> None:
+    """Whatever tags a machine has, what is said to be on is what the rooms that do it look at."""
+    limits = Limits(hi=1.0) if limited else Limits()
+    tags = tuple(
+        Tag(f"m.t{n}", f"t{n}", "m", role, unit, limits=limits if role is not Role.WAVEFORM else Limits())
+        for n, (role, unit) in enumerate(roles)
+    )
+    machine = Machine("m", tags, iso20816="group2-rigid" if classed else None)
+    on = {feature.name: feature.on for feature in explain(SimpleNamespace(mqtt=None, machines=[machine]))}
+    layout = Layout.of(TagTable(tags), machine, SimpleNamespace(names=("rms",)), None)
+    assert on["vibration model"] == bool(layout.vibration)
+    assert on["process model"] == bool(layout.process)
+    assert on["ISO 20816 zones"] == any(zone_limits(machine, tag) for tag in tags)
+    assert on["limit alarms"] == any(tag.limits for tag in tags)
+
+
+def test_the_classes_are_those_of_the_alarms() -> None:
+    """The classes that the configuration accepts are those that have zones."""
+    assert set(ISO_20816) == set(CLASSES)

@@ -1,0 +1,138 @@
+"""The reference describes all that there is, and nothing that there is not."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+import pytest
+
+from shoptwin.acquire.registry import plugins
+from shoptwin.alarms.iso20816 import CLASSES
+from shoptwin.cli.app import cli
+from shoptwin.config import forms
+from shoptwin.domain import errors
+from shoptwin.domain.tag import Role
+from shoptwin.serve.rest import application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "`[gateway]`": forms.GatewayForm,
+    "`[mqtt]`": forms.MqttForm,
+    "`[store]`": forms.StoreForm,
+    "`[serve]`": forms.ServeForm,
+    "`[[device]]`": forms.DeviceForm,
+    "`[[machine]]`": forms.MachineForm,
+    "`[machine.learning]`": forms.LearningForm,
+    "`[machine.state]`": forms.StateForm,
+    "`[[machine.tag]]`": forms.TagForm,
+    "`[machine.tag.limits]`": forms.LimitsForm,
+}
+
+
+def _rows(section: str) -> dict[str, list[str]]:
+    """Return the rows of the tables in a section, by their first cell."""
+    rows = re.findall(r"^\| (.+) \|$", section, re.MULTILINE)
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in rows]
+    return {row[0]: row for row in cells if not set(row[0]) <= set("- ")}
+
+
+def _default(field: Any) -> str:
+    if field.required:
+        return "required"
+    if field.default is None:
+        return "none"
+    if field.default is msgspec.NODEFAULT:
+        return f"`{json.dumps(field.default_factory())}`"
+    if isinstance(field.default, msgspec.Struct | tuple):
+        return ""
+    return f"`{json.dumps(field.default)}`"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_configuration(reference: Any, section: str) -> None:
+    """Every key of every table is described with its default."""
+    rows = _rows(reference("configuration").sections()[section])
+    described = {key.strip("`"): row[1] for key, row in rows.items() if key != "key"}
+    assert described == {f.encode_name: _default(f) for f in msgspec.structs.fields(SECTIONS[section])}
+    assert all(row[2] for row in rows.values())
+
+
+def test_every_table_has_a_section() -> None:
+    """No form of the configuration was forgotten above."""
+    there = {form for form in vars(forms).values() if isinstance(form, type) and issubclass(form, msgspec.Struct)}
+    assert there - set(SECTIONS.values()) == {msgspec.Struct, forms.Form, forms.FileForm, forms.RecordingForm} & there
+
+
+def test_roles_and_classes(reference: Any) -> None:
+    """Every role is described, and every ISO class with the figures that the alarms use."""
+    sections = reference("configuration").sections()
+    assert {key.strip("`") for key in _rows(sections["Roles"])} - {"role"} == {role.value for role in Role}
+    classes = {key.strip("`"): row for key, row in _rows(sections["ISO 20816 classes"]).items() if key != "class"}
+    assert {name: (float(row[2]), float(row[3])) for name, row in classes.items()} == {
+        name: (found.bc, found.cd) for name, found in CLASSES.items()
+    }
+
+
+def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for sub in command.commands.values():
+            yield from _commands(sub, f"{name} {sub.name}")
+
+
+def test_every_command(reference: Any) -> None:
+    """The command line's reference has a section for each command and no other."""
+    sections = {heading.strip("`") for heading in reference("cli").sections()} - {"Command line"}
+    assert sections == {name for name, _ in _commands(cli, "shoptwin")}
+
+
+@pytest.mark.parametrize(("name", "command"), list(_commands(cli, "shoptwin")), ids=str)
+def test_every_option(reference: Any, name: str, command: click.Command) -> None:
+    """Every option of a command is described, and none that there is not."""
+    rows = _rows(reference("cli").sections()[f"`{name}`"])
+    described = {option for key in rows for option in re.findall(r"`(--?[\w-]+)`", key)}
+    options = {o for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
+    assert described == options | ({"--help"} if name == "shoptwin" else set())
+
+
+def test_exit_codes(reference: Any) -> None:
+    """Every exit code of a foreseen error is described."""
+    described = set(map(int, re.findall(r"^\| (\d+) \|", reference("cli").text, re.MULTILINE)))
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ShoptwinError)
+    ]
+    assert described == {kind.exit_code for kind in kinds} | {0, 2}
+
+
+def test_rest(reference: Any) -> None:
+    """Every route is described with its method."""
+    described = set(re.findall(r"^\| `((?:GET|POST) /[\w/-]+)`", reference("rest").text, re.MULTILINE))
+    routes: list[Any] = application(None).routes  # type: ignore[arg-type]
+    assert described == {f"{method} {route.path}" for route in routes for method in route.methods - {"HEAD"}}
+
+
+@pytest.mark.parametrize("name", plugins())
+def test_settings_of_drivers(name: str) -> None:
+    """Every setting of a driver is described in its README."""
+    plugin = plugins()[name]
+    package = importlib.import_module(type(plugin).__module__.partition(".")[0])
+    readme = (Path(str(package.__file__)).parent / "README.md").read_text("utf-8")
+    missing = [f.encode_name for f in msgspec.structs.fields(plugin.Settings) if f"`{f.encode_name}`" not in readme]
+    assert not missing
+
+
+def test_words_have_a_source(reference: Any) -> None:
+    """Every word has a meaning and a source, and none comes twice."""
+    text = reference("words").text
+    rows = _rows(text)
+    assert len(rows) > 30
+    assert all(len(row) == 3 and all(row) for row in rows.values())
+    assert text.count("\n| ") == len(rows) + 1
