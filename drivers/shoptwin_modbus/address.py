@@ -31,10 +31,11 @@ class Table(Enum):
     HOLDING = 3
     INPUT = 4
 
-    @property
-    def bits(self) -> bool:
-        """Whether it holds single bits, not registers."""
-        return self in {Table.COIL, Table.DISCRETE}
+    bits: bool
+    """Whether it holds single bits, not registers."""
+
+    def __init__(self, function: int) -> None:
+        self.bits = function in {1, 2}
 
 
 TABLES = {table.name.lower(): table for table in Table}

@@ -44,8 +44,6 @@ class Target:
     @property
     def silence(self) -> float:
         """Seconds of silence between frames: 3.5 characters, 1.75 ms above 19200 baud (Modbus over Serial Line 2.5)."""
-        if not self.serial:
-            return 0.0
         return 1.75e-3 if self.baud > 19_200 else 3.5 * 11 / self.baud  # noqa: PLR2004 - the standard's figures
 
     @property

@@ -148,12 +148,12 @@ class Wire:
             return AsyncModbusSerialClient(
                 to.path, baudrate=to.baud, parity=to.parity, stopbits=to.stop, bytesize=to.bits,
                 retries=0, reconnect_delay=0, timeout=timeout,
-                trace_packet=self._heard, trace_connect=self._turned,
+                trace_packet=self._heard, trace_packet=self._heard, trace_connect=self._turned,
             )  # fmt: skip
         framer = FramerType.SOCKET if to.scheme == "tcp" else FramerType.RTU
         return AsyncModbusTcpClient(
             to.host, port=to.port, framer=framer, retries=0, reconnect_delay=0, timeout=timeout,
-            trace_packet=self._heard, trace_connect=self._turned,
+            trace_connect=self._turned,
         )  # fmt: skip
 
     async def _ask(
@@ -200,7 +200,7 @@ class Wire:
             client.close()
 
     def _heard(self, _sending: bool, data: bytes) -> bytes:
-        """Note that there are bytes on the line, after which it must be silent for a while."""
+        """Note that there are bytes on a serial line, after which it must be silent for a while."""
         self._quiet_from = max(self._quiet_from, asyncio.get_running_loop().time() + self.target.silence)
         return data
 

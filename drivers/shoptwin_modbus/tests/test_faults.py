@@ -231,3 +231,38 @@ async def test_reading_unconnected(plugin, settings):
     await connection.aclose()
     with pytest.raises(NotConnected):
         await connection.read(group)
+
+
+async def test_living_units_come_first(device, poll):
+    """A unit that was silent is asked after those that answered, so that it holds up nothing but itself."""
+    device.put(0, 5, unit=2)
+    device.silent = {1}
+    await poll("holding:0:int16", "holding:0:int16@2")
+    device.requests.clear()
+    await poll("holding:0:int16", "holding:0:int16@2")
+    assert [unit for unit, *_ in device.requests] == [2, 1]
+
+
+async def test_closing_ends_a_read_that_waits(device, plugin):
+    """Closing does not leave a read waiting for its time-out: it ends with NotConnected at once."""
+    patient = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="9s"))
+    await patient.connect()
+    device.silent = {1}
+    reading = asyncio.ensure_future(patient.read(group_of(plugin, ["holding:0:int16"])))
+    async with asyncio.timeout(2):
+        while not device.requests:
+            await asyncio.sleep(0.01)
+        await patient.aclose()
+        with pytest.raises(NotConnected):
+            await reading
+
+
+async def test_one_connection_for_groups_that_are_read_together(device, poll):
+    """Groups that are read at the same time after a disconnect share the new connection."""
+    device.put(0, *range(10))
+    await poll("holding:0:int16")
+    await device.stop()
+    await device.start()
+    await asyncio.sleep(0.05)
+    await asyncio.gather(*(poll(f"holding:{i}:int16", name=f"group {i}") for i in range(5)))
+    assert device.connections == 2
