@@ -148,7 +148,7 @@ class Wire:
             return AsyncModbusSerialClient(
                 to.path, baudrate=to.baud, parity=to.parity, stopbits=to.stop, bytesize=to.bits,
                 retries=0, reconnect_delay=0, timeout=timeout,
-                trace_packet=self._heard, trace_packet=self._heard, trace_connect=self._turned,
+                trace_packet=self._heard, trace_connect=self._turned,
             )  # fmt: skip
         framer = FramerType.SOCKET if to.scheme == "tcp" else FramerType.RTU
         return AsyncModbusTcpClient(
