@@ -111,6 +111,9 @@ class _Run:
                 ClockInfo(iso(clock.epoch), iso(clock.origin), clock.rate),
                 tuple(_told(machine, registers) for machine in self._machines),
             )  # fmt: skip
+            if (now := clock.now()) >= clock.epoch:  # whoever reads at once finds values
+                for machine in self._machines:
+                    await _show(machine, now, registers, nodes)
             ready(self._with_config(info))
             await self._play(clock, registers, nodes)
 
@@ -162,10 +165,15 @@ async def _play(machine: PlantMachine, clock: PlantClock, registers: Registers, 
     """Bring one machine's news to the servers as its time comes, until there are no more."""
     while (due := machine.due(clock.now())) is not None:
         await clock.until(due)
-        for updates in machine.advance(max(due, clock.now())):
-            registers.put(machine.name, updates)
-            await nodes.put(machine.name, updates, clock.now())
-            await asyncio.sleep(0)  # whoever reads gets a turn between two moments, however late we are
+        await _show(machine, max(due, clock.now()), registers, nodes)
+
+
+async def _show(machine: PlantMachine, now: int, registers: Registers, nodes: OpcUaPlant) -> None:
+    """Bring what a machine has to tell up to `now` to the servers."""
+    for updates in machine.advance(now):
+        registers.put(machine.name, updates)
+        await nodes.put(machine.name, updates, now)
+        await asyncio.sleep(0)  # whoever reads gets a turn between two moments, however late we are
 
 
 async def _tell_time(clock: PlantClock, nodes: OpcUaPlant) -> None:
