@@ -171,6 +171,7 @@ class Pipeline:
         self.verdicts = {machine: self.verdicts.get(machine, {}) for machine in self.machines}
         self._announce(self.book.configure(definitions, now))
         self._maintain(self.maintenance.configure(table, machines, now), now)
+        self._inform(self.maintenance.commands(self.book.definitions), now)  # new alarms of a machine in maintenance
         self.touched |= set(self.machines)
 
     # 6. The end of every way: transitions become durable, and messages leave from there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -17,7 +18,7 @@ from shoptwin.domain.device import DeviceChange, DeviceHealth
 from shoptwin.domain.errors import AuthFailed, ConfigError, DriverError, NotConnected, Timeout
 from shoptwin.domain.ports import Polled, Subscribed
 from shoptwin.domain.quality import StatusCode
-from shoptwin.domain.timing import iso
+from shoptwin.domain.timing import SECOND, iso
 from shoptwin.runtime.supervise import supervise
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class DeviceTask:
         changed: Callable[[DeviceChange], None],
     ) -> None:
         self.device = device
-        self.groups = groups
+        # From here on periods are real time, as the device and the driver know no other.
+        self.groups = tuple(replace(g, period=round(clock.real(g.period) * SECOND)) for g in groups)
         self.health = DeviceHealth.CONNECTING
         self.reason = ""
         self.since = clock.now()
@@ -92,8 +94,7 @@ class DeviceTask:
             await _close(connection)
 
     async def _poll(self, connection: Polled, attempt: Attempt) -> None:
-        real = self._clock.real
-        schedule = Schedule(self.groups, [real(g.period) for g in self.groups], time.monotonic())
+        schedule = Schedule(self.groups, time.monotonic())
         counted = 0
         while self.groups:
             due, group = schedule.next()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+from shoptwin.domain.timing import SECOND
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,9 +19,9 @@ class Schedule:
     A poll whose whole period has passed unserved is missed: it is counted and not made up for.
     """
 
-    def __init__(self, groups: Sequence[Group], periods: Sequence[float], now: float) -> None:
+    def __init__(self, groups: Sequence[Group], now: float) -> None:
         self.missed = 0
-        self._period = dict(zip(groups, periods, strict=True))
+        self._period = {group: group.period / SECOND for group in groups}
         self._due = [(now, i, group) for i, group in enumerate(groups)]
         heapq.heapify(self._due)
 

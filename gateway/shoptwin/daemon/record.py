@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shoptwin.alarms.maintenance import ChangeKind
+from shoptwin.domain.alarm import EventKind
 from shoptwin.domain.message import MessageClass
 from shoptwin.store.ledger import (
     add_message,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from shoptwin.publish.composer import Composer
     from shoptwin.store.ledger import Ledger
 
+_SILENCE = frozenset({EventKind.SUPPRESSED, EventKind.UNSUPPRESSED})
 log = structlog.get_logger(__name__)
 
 
@@ -57,7 +59,8 @@ class Record:
                 seq = self._next(tx, MessageClass.EVENT, event.definition.machine)
                 self._post(tx, *self._composer.alarm(event, seq))
 
-        for event in events:
+        # What a maintenance window silences or lets speak again is told once, by the window.
+        for event in (e for e in events if e.kind not in _SILENCE):
             log.info(
                 "alarm", what=event.kind.value, alarm=event.definition.key, priority=event.definition.priority.value,
                 text=event.state.text, by=event.by or None,

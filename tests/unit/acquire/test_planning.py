@@ -51,7 +51,7 @@ def test_tags_are_grouped_by_period_the_shortest_first_and_only_those_of_the_dev
 def test_a_late_poll_keeps_to_the_grid_and_whole_periods_that_passed_are_counted_as_missed() -> None:
     """A poll that ends 2.4 periods late is next due on its old grid, with two polls missed."""
     group = Group("g", "plc1", SECOND, ())
-    schedule = Schedule([group], [1.0], 100.0)
+    schedule = Schedule([group], 100.0)
     assert schedule.next() == (100.0, group)
     schedule.served(100.3)
     assert schedule.next()[0] == 101.0
@@ -64,7 +64,7 @@ def test_a_late_poll_keeps_to_the_grid_and_whole_periods_that_passed_are_counted
 def test_the_schedule_never_falls_behind_and_never_leaves_its_grid(durations: list[float]) -> None:
     """Whatever the polls take, the next due time is on the grid and at most one period ahead."""
     group = Group("g", "plc1", SECOND, ())
-    schedule, now = Schedule([group], [1.0], 0.0), 0.0
+    schedule, now = Schedule([group], 0.0), 0.0
     for served, took in enumerate(durations, 1):
         due, _ = schedule.next()
         now = max(now, due) + took

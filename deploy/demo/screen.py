@@ -1,0 +1,98 @@
+"""What is seen: the live view on a terminal, or plain lines without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from shoptwin.cli.view import render
+from shoptwin.domain.errors import ShoptwinError
+from shoptwin.serve.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+Answer = tuple[dict[str, Any] | None, list[dict[str, Any]]]
+
+
+class Headless:
+    """Prints each line once."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+        self._last = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to put back."""
+
+    def ask(self, socket: Path) -> Answer:
+        """Return status and alarms of the gateway, or None while it does not answer yet."""
+        try:
+            client = Client(socket)
+            return client.get("/v1/status"), client.get("/v1/alarms")
+        except ShoptwinError:
+            return None, []
+
+    def say(self, line: str) -> None:
+        """Tell what is going on."""
+        print(line, flush=True)
+
+    def show(self, status: dict[str, Any], alarms: list[dict[str, Any]], received: Iterable[str]) -> None:
+        """Print how learning goes, and what was received over MQTT, each line once."""
+        del alarms
+        learning = ", ".join(f"{m['name']} {_learning(m)}" for m in status["machines"])
+        if learning != self._last:
+            self._last = learning
+            print(learning, flush=True)
+        for line in list(received):
+            if line not in self._said:
+                self._said.add(line)
+                print(f"MQTT: {line}", flush=True)
+
+
+class Screen(Headless):
+    """The live view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console()
+        self._live = Live(console=self._console, screen=True, auto_refresh=False)
+        self._line = ""
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def say(self, line: str) -> None:
+        """Tell what is going on, in the last line of the view."""
+        self._line = line
+        self._live.update(Text(line), refresh=True)
+
+    def show(self, status: dict[str, Any], alarms: list[dict[str, Any]], received: Iterable[str]) -> None:
+        """Draw the view."""
+        lines = list(received) or ["nothing yet"]
+        self._live.update(
+            Group(render(status, alarms, lines, tags_most=6), Text(f"{self._line}   (Ctrl-C ends it all)", "dim")),
+            refresh=True,
+        )
+
+
+def _learning(machine: dict[str, Any]) -> str:
+    health = machine["health"]
+    if health is None:
+        return "starting"
+    return f"learning {health['progress'] // 0.25 * 0.25:.0%}" if health["state"] == "learning" else health["state"]
