@@ -26,7 +26,8 @@ _LINE = "packer-2"
 def config_text(info: PlantInfo, machines: Sequence[PlantMachine], period: int) -> str:
     """Return the configuration; `period` is the time between polls, ns of plant time."""
     period = max(period, round(_FASTEST * info.clock.rate * SECOND))
-    lines = [*_head(info), *_devices(info, period)]
+    used = {_device(machine, info) for machine in machines}
+    lines = [*_head(info), *_devices(info, period, used)]
     for machine in machines:
         lines += ["", *_machine(machine, info.machine(machine.name), info)]
     return "\n".join(lines) + "\n"
@@ -60,11 +61,15 @@ def _head(info: PlantInfo) -> Iterator[str]:
     yield 'timezone = "UTC"'
 
 
-def _devices(info: PlantInfo, period: int) -> Iterator[str]:
-    devices = [("plant-modbus", "modbus", info.modbus), ("plant-opcua", "opcua", info.opcua)]
-    if info.rtu:
-        devices.append(("plant-line", "modbus", f"rtu://{info.rtu}?baud=115200&parity=N"))
+def _devices(info: PlantInfo, period: int, used: set[str]) -> Iterator[str]:
+    devices = (
+        ("plant-modbus", "modbus", info.modbus),
+        ("plant-opcua", "opcua", info.opcua),
+        ("plant-line", "modbus", f"rtu://{info.rtu}?baud=115200&parity=N"),
+    )
     for name, driver, url in devices:
+        if name not in used:
+            continue
         yield ""
         yield "[[device]]"
         yield f"name = {_text(name)}"
@@ -91,15 +96,17 @@ def _machine(machine: PlantMachine, info: MachineInfo, plant: PlantInfo) -> Iter
             yield f"idle = {setup.power_idle}"
         if setup.states:
             yield "values = " + _inline({str(code): state for code, state in setup.states.items()})
-    over_opcua = any(tag.rate for tag in machine.tags)
+    device = _device(machine, plant)
     for tag in machine.tags:
         place = info.tag(tag.name)
         yield ""
-        yield from _tag(tag, "plant-opcua" if over_opcua else _registers(machine, plant),
-                        place.opcua if over_opcua else place.modbus)  # fmt: skip
+        yield from _tag(tag, device, place.opcua if device == "plant-opcua" else place.modbus)
 
 
-def _registers(machine: PlantMachine, plant: PlantInfo) -> str:
+def _device(machine: PlantMachine, plant: PlantInfo) -> str:
+    """Return what a machine is read over: waveforms need OPC UA, and one machine hangs on the serial line."""
+    if any(tag.rate for tag in machine.tags):
+        return "plant-opcua"
     return "plant-line" if plant.rtu and machine.name == _LINE else "plant-modbus"
 
 
