@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -234,6 +235,8 @@ def why_not(target: Target, cause: Exception | None, timeout: float) -> NotConne
             f"the name {target.host!r} is unknown", "check the spelling and the box's DNS, or write the IP"
         )
     number = cause.errno if isinstance(cause, OSError) else None
+    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(cause))):
+        number = int(found[1])  # a name with several addresses: asyncio joins what each was refused with
     if number in CURES:
         what, cure = CURES[number]
         return NotConnected(f"{target} {what}", cure)

@@ -206,6 +206,7 @@ async def test_disconnect_within_a_request_is_told_at_once(device, plugin):
     ("url", "message", "hint"),
     [
         ("tcp://127.0.0.1:{port}", "refused", "502"),
+        ("tcp://localhost:{port}", "refused", "502"),
         ("tcp://no-such-host.invalid:502", "unknown", "spelling"),
         ("rtu:///dev/no-such-port", "does not exist", "by-id"),
         ("rtu:///dev/null", "cannot be opened", "url"),
