@@ -125,23 +125,19 @@ def test_a_message_under_way_behind_a_refused_one_is_sent_again():
 def test_two_topics_that_come_back_together_both_go_on_from_where_they_were():
     """Reading the outbox again for one topic does not skip what is being read again for the other."""
     box = Outbox(window=2)
-    for topic in "ab":
-        box.add(topic)
+    box.add("a")
     box.send()
-    box.answer(refuses="ab")
-    for topic in "abab":
+    box.answer(refuses="a")
+    for topic in "aab":
         box.add(topic)
-    assert box.send() == []
-    assert box.send(60) == [1, 2]
+    assert box.send() == [4]
+    box.answer(refuses="b")
+    assert box.send(60) == [1, 4]
     first, second = box.flying
     box.dispatcher.acknowledge(first)
-    box.flying.pop(first)
-    assert box.send(60) == [3]
+    assert box.send(60) == [2]
     box.dispatcher.acknowledge(second)
-    box.flying.pop(second)
-    assert box.send(60) == [4]
-    box.answer()
-    assert box.send(60) == [5, 6]
+    assert box.send(60) == [3]
 
 
 def test_a_long_backlog_of_a_refused_topic_is_passed_over_in_portions():
