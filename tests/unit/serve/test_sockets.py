@@ -95,3 +95,11 @@ async def test_signals_stay_the_daemons(serving: Any) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     async with serving():
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+async def test_goodbye_is_quick(serving: Any) -> None:
+    """Where nothing is being answered the doors close at once."""
+    async with serving() as client:
+        await asyncio.to_thread(client.get, "/v1/status")
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
