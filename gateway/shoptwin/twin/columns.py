@@ -70,7 +70,7 @@ def numbers(kind: ValueKind, values: NDArray[Any], bad: NDArray[np.bool_]) -> tu
     bits = np.zeros(len(values), np.int64)
     if not kind.numeric:
         if kind is ValueKind.STR:
-            bits[:] = [hash(str(value)) for value in values]
+            bits[:] = [0 if none else hash(str(value)) for value, none in zip(values, bad.tolist(), strict=True)]
         return np.full(len(values), np.nan), bits
     values = np.ascontiguousarray(values, kind.dtype)
     if kind in _WHOLE:

@@ -155,6 +155,7 @@ class Twin:
             code = rows.status & _CODE
             for lost in _LOST:
                 forced |= code == lost
+        current = (rows.time >= live) | forced | self._takes_any(rows, live, forced)
         known = (
             (rows.time == live)
             & (rows.status == columns.status[tag])
@@ -162,17 +163,8 @@ class Twin:
             & (columns.kind[tag] == KIND_NUMBER[batch.kind])
             & _equal(rows.value, columns.value[tag])
         )
-        if rows.repeated:  # one that follows another of its tag and time is held against that one, not the live value
-            after = np.zeros(len(tag), np.bool_)
-            after[1:] = (tag[1:] == tag[:-1]) & (rows.time[1:] == rows.time[:-1])
-            same = np.zeros(len(tag), np.bool_)
-            same[1:] = (
-                (rows.status[1:] == rows.status[:-1])
-                & (rows.bits[1:] == rows.bits[:-1])
-                & _equal(rows.value[1:], rows.value[:-1])
-            )
-            known = np.where(after, same, known)
-        current = (rows.time >= live) | forced | self._takes_any(rows, live, forced)
+        if rows.repeated:
+            _follow(rows, forced, current, known)
         return forced, current & ~known, current & known
 
     def _takes_any(self, rows: _Rows, live: NDArray[np.int64], forced: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -279,6 +271,22 @@ class Twin:
             int(columns.source_time[tag]),
             int(columns.receive_time[tag]),
         )
+
+
+def _follow(rows: _Rows, forced: NDArray[np.bool_], current: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+    """Correct `current` and `known`, in place, for rows that follow another of their tag: that one is live by then."""
+    here = np.arange(len(rows.tag))
+    again = np.concatenate(([False], rows.tag[1:] == rows.tag[:-1]))
+    first = np.maximum.accumulate(np.where(again, 0, here))
+    current |= np.maximum.accumulate(np.where(forced, here, -1)) >= first  # after a loss whatever comes is new
+    before = here[again] - 1
+    same = (
+        (rows.time[again] == rows.time[before])
+        & (rows.status[again] == rows.status[before])
+        & (rows.bits[again] == rows.bits[before])
+        & _equal(rows.value[again], rows.value[before])
+    )
+    known[again] = np.where(current[before], same, known[again])
 
 
 def _equal(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
