@@ -135,3 +135,21 @@ def test_run_with_a_wrong_configuration() -> None:
     assert ended.returncode == 78
     assert "There is no file" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_replay(shoptwin: Any, tmp_path: Any) -> None:
+    """A recording becomes a file of events; one that is not there ends with 65, a wrong machine.toml with 78."""
+    recording, out = tmp_path / "recording", tmp_path / "events.jsonl"
+    missing = shoptwin("replay", str(recording), "--out", str(out))
+    assert missing.exit_code == 65
+    recording.mkdir()
+    machine = recording / "machine.toml"
+    machine.write_text('[[machine]]\nname = "pump-1"\n[[machine.tag]]\nname = "temp"\nrole = "temperature"\n')
+    rows = [f"2020-01-01T00:{minute:02}:00.000Z,{40 + minute % 3}" for minute in range(30)]
+    (recording / "scalars.csv").write_text("\n".join(["time,temp", *rows]) + "\n")
+    done = shoptwin("replay", str(recording), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    events = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {event["machine"] for event in events} == {"pump-1"}
+    machine.write_text('[[machine]]\nname = "pump-1"\nnam = 1\n')
+    assert shoptwin("replay", str(recording), "--out", str(out)).exit_code == 78
