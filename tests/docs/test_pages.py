@@ -86,6 +86,20 @@ def test_links(page: Any) -> None:
     assert not missing
 
 
+def test_every_page_is_linked(page: Any) -> None:
+    """A page of docs can be found: another page links to it (the index itself is where one begins)."""
+    docs = ROOT / "docs"
+    if not page.path.is_relative_to(docs) or page.path == docs / "README.md":
+        return
+    others = [path for path in [ROOT / "README.md", *docs.rglob("*.md")] if path != page.path]
+    linked = {
+        (other.parent / target.partition("#")[0]).resolve()
+        for other in others
+        for target in LINK.findall(other.read_text("utf-8"))
+    }
+    assert page.path in linked
+
+
 def test_no_place_of_one_machine(page: Any) -> None:
     """No page names a path that only its writer's computer has."""
     assert not re.search(r"(?<![\w.])/(?:work|tmp|home/\w+|Users)/", page.text)
