@@ -159,8 +159,7 @@ class Gateway:
         await self._end(*(name for name in self._tasks if name != "publish"))
         await asyncio.to_thread(self.samples.flush)
         if self.publisher is not None:
-            self.publisher.latest(self.teller.status(online=False, clean=True))
-            await self.publisher.aclose(3.0)
+            await self.publisher.aclose(3.0, self.teller.status(online=False, clean=True))
         await self._end("publish")
 
     async def _tick(self) -> None:
