@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from shoptwin.domain.errors import ModelError, ModelRejected
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ERRORS_ONLY = 3
 NO_RUNTIME = "no-onnxruntime"
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
 class Session:
@@ -49,6 +50,8 @@ class Session:
 
 
 def _runtime() -> Any:  # noqa: ANN401 - onnxruntime has no types
+    # Since 1.32 onnxruntime reports its use to its maker over the network, unless this is set before it is imported.
+    os.environ[NO_TELEMETRY] = "1"
     try:
         import onnxruntime  # noqa: PLC0415 - 45 MB that a box with limits alone need not load
     except ImportError as e:
@@ -76,5 +79,5 @@ def same_shape(declared: tuple[Any, ...], actual: tuple[Any, ...]) -> bool:
 
 def finite(x: NDArray[Any], default: float = 0.0) -> float:
     """Return the one number in `x`, or `default` where it is not finite; at most a million either way."""
-    value = float(np.asarray(x).reshape(-1)[0])
-    return float(np.clip(value, -1e6, 1e6)) if np.isfinite(value) else default
+    value = float(x.flat[0])
+    return min(max(value, -1e6), 1e6) if math.isfinite(value) else default

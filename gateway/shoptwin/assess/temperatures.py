@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoptwin.domain.timing import SECOND
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,6 +33,7 @@ class TemperatureFeatures:
     def __init__(self, model: Shipped) -> None:
         self.model = model
         self._taus = np.asarray(model.parameters["taus"], np.float64)
+        self._slowest = round(float(self._taus.max()) * SECOND)
         self._lags: dict[int, _Lag] = {}
 
     def names(self, *, ambient: bool, load: bool) -> tuple[str, ...]:
@@ -55,7 +58,7 @@ class TemperatureFeatures:
         lags = [self._lags.get(tag) or _Lag(fresh, 0.0, now, now) for tag in tags]
         feeds = {
             "values": values.astype(np.float32),
-            "elapsed": np.array([max(now - lag.time, 0) / 1e9 for lag in lags], np.float32),
+            "elapsed": np.array([max(now - lag.time, 0) / SECOND for lag in lags], np.float32),
             "bank": np.stack([lag.bank for lag in lags]),
             "variance": np.array([lag.variance for lag in lags], np.float32),
         }
@@ -63,6 +66,7 @@ class TemperatureFeatures:
         features = out["features"].copy()
         for i, (tag, lag) in enumerate(zip(tags, lags, strict=True)):
             self._lags[tag] = _Lag(out["bank_next"][i], float(out["variance_next"][i]), now, lag.started)
-            young = self._taus > (now - lag.started) / 1e9
-            features[i, 3:] = np.where(np.tile(young, 2), np.nan, features[i, 3:])
+            if now - lag.started < self._slowest:
+                young = self._taus > (now - lag.started) / SECOND
+                features[i, 3:][np.tile(young, 2)] = np.nan
         return features

@@ -38,22 +38,28 @@ class Verdicts:
             learned = track.learned
             blank = replace(blank, model=f"{learned.id}@{learned.version}", sha256=learned.sha256, progress=1.0)
         lacking = "; ".join(f"{tag} {why}" for tag, why in row.missing.items())
-        if window.maintenance:
-            return replace(blank, state=Verdict.NO_DATA, note="in maintenance: not judged, and nothing is learned")
-        if window.state is MachineState.OFF:
-            return replace(blank, state=Verdict.UNKNOWN_REGIME, note="the machine is off: not judged")
-        if track.learned is None:
-            return self._unlearned(blank, track, lacking)
-        if needed := track.lacking(row.values):
-            return replace(blank, state=Verdict.NO_DATA, note=f"needs {words.plain(needed)}: {lacking}")
+        if (abstained := self._abstained(blank, track, window, row, lacking)) is not None:
+            return abstained
         judged = track.judge(window.now, row.values)
         if judged is None:
-            return blank
+            return self._unlearned(blank, track, lacking)
         blank = replace(blank, alarm=track.alarm)
         if judged.state is Verdict.UNKNOWN_REGIME:
             note = f"{words.outside(track.beyond(row.values))}: no verdict on health here"
             return replace(blank, state=judged.state, score=judged.score, note=note)
         return self._judged(blank, track, layout, judged, lacking)
+
+    def _abstained(
+        self, blank: Assessment, track: Track, window: Window, row: Observed, lacking: str
+    ) -> Assessment | None:
+        """Return the verdict where there is nothing to ask the baseline."""
+        if window.maintenance:
+            return replace(blank, state=Verdict.NO_DATA, note="in maintenance: not judged, and nothing is learned")
+        if window.state is MachineState.OFF:
+            return replace(blank, state=Verdict.UNKNOWN_REGIME, note="the machine is off: not judged")
+        if needed := track.lacking(row.values):
+            return replace(blank, state=Verdict.NO_DATA, note=f"needs {words.plain(needed)}: {lacking}")
+        return None
 
     def unchanged(self, track: Track, layout: Layout, now: int, progress: float) -> Assessment:
         """Return the latest verdict while an indicator has no news; after too long there is no data."""

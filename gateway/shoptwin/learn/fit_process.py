@@ -27,6 +27,7 @@ WANDERS = 0.4
 EXPLAINED = 0.5
 """Share of the variance, on rows held out, that drivers must explain before a tag is judged by the rest."""
 LEAST_ROWS = 16
+_LONGER = f"At least {LEAST_ROWS} are needed: learn for longer"
 _MARGIN = 0.5
 _WALK_DEVIATIONS = 3.0
 """Standard deviations of a tag's own random walk that its limit is widened by."""
@@ -49,6 +50,8 @@ def fit_process(names: Sequence[str], x: Array, tail: float) -> tuple[Process, l
     Raises:
         ModelError: too few complete rows, or nothing that varies.
     """
+    if len(x) < LEAST_ROWS:
+        raise ModelError(f"{len(x)} rows are too few", _LONGER)
     columns = _columns(names, x)
     if not columns.evidence:
         raise ModelError("no tag varies, so nothing can be learned", "Check that the sensors are not stuck")
@@ -56,7 +59,7 @@ def fit_process(names: Sequence[str], x: Array, tail: float) -> tuple[Process, l
     x = _complete(x, [*columns.evidence, *columns.drivers, *columns.contexts, *lags])
     x = _trim(x, columns.evidence)
     if len(x) < LEAST_ROWS:
-        raise ModelError(f"{len(x)} complete rows are too few", f"At least {LEAST_ROWS} are needed: learn for longer")
+        raise ModelError(f"{len(x)} complete rows are too few", _LONGER)
     evidence, mix = _explain(names, x, columns)
     context = Context.of(x, columns.contexts, _MARGIN)
     design = context.design(x)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from shoptwin.learn.context import Context
     from shoptwin.learn.statistics import Array
 
-JUMP = 6.0
-"""Standard deviations a row must move for the exponential means to start anew there."""
+JUMP = 4.0
+"""Standard deviations off the slowest mean, on one side, at which two rows in a row are a step: the means start anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,10 @@ class Process:
         bank = state["bank"]
         held = np.where(known, z, bank[0])
         moved = bank + (held - bank) / self.scales[:, None]
-        new = np.where(np.abs(held - bank[0]) > JUMP, held, moved)
+        off, before = held - bank[-1], bank[0] - bank[-1]
+        stepped = (off * before > 0) & (np.minimum(np.abs(off), np.abs(before)) > JUMP) & known
+        new = np.where(stepped, (held + bank[0]) / 2, moved)
+        new[0] = held
         grown = min(age + self.rows / 2, 2 * self.rows)
         turned = np.matmul(new[:, None], self.rotation)[:, 0]
         square = (turned**2 / (self.variance + grown * self.drift)).sum(1)
@@ -99,8 +102,13 @@ class Process:
         last = g.op("Squeeze", g.op("Slice", bank, [0], [1]), [0])
         held = g.op("Where", known, z, last)
         moved = g.op("Add", bank, g.op("Div", g.op("Sub", held, bank), self.scales[:, None]))
-        jumped = g.op("Greater", g.op("Abs", g.op("Sub", held, last)), JUMP)
-        new = g.op("Where", jumped, held, moved)
+        slowest = g.op("Squeeze", g.op("Slice", bank, [scales - 1], [scales]), [0])
+        off, before = g.op("Sub", held, slowest), g.op("Sub", last, slowest)
+        aside = g.op("Greater", g.op("Min", g.op("Abs", off), g.op("Abs", before)), JUMP)
+        same = g.op("And", known, g.op("Greater", g.op("Mul", off, before), 0.0))
+        anew = g.op("Div", g.op("Add", held, last), 2.0)
+        averaged = g.op("Where", g.op("And", aside, same), anew, moved)
+        new = g.op("Where", np.arange(scales)[:, None] == 0, held, averaged)
         grown = g.op("Min", g.op("Add", age, self.rows / 2), 2 * self.rows)
         turned = g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", new, [1]), self.rotation), [1])
         width = g.op("Add", g.op("Mul", self.drift, grown), self.variance)

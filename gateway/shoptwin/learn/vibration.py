@@ -63,10 +63,11 @@ class Vibration:
     def step(self, x: Array, age: float, alarmed: float, state: dict[str, Array]) -> dict[str, Array]:
         """Judge one snapshot `x` [n]; returns what the graph returns."""
         del age
-        needed = np.isnan(x[[*self.bands, *self.context.columns]]).any()
+        missing = np.isnan(x[self.bands])
+        known = 1.0 - missing.reshape(self.channels, -1).any(1)
         present = np.where(np.isnan(x), 0.0, x)
         design = self.context.design(present[None])[0]
-        off = present[self.bands] - design @ self.level
+        off = np.where(missing, np.nan_to_num(state["recent"][-1]), present[self.bands] - design @ self.level)
         recent = np.concatenate([state["recent"][1:], off[None]])
         recent = np.where(np.isnan(recent), off, recent)
         calm = np.sort(recent, axis=0)[RECENT // 2]
@@ -81,13 +82,13 @@ class Vibration:
         share = design[self.pairs[:, 0]] * design[self.pairs[:, 1]]
         turned = off @ self.whitening
         square = (turned**2 / (1 + share[:, None] * self.uncertain)).sum(1)
-        fine = np.sqrt(square.min()) / self.fine_limit
+        fine = np.sqrt(square.min()) / self.fine_limit * known.min()
         level = (growth / self.growth_limit).max(0)
-        ratio = np.maximum(level, sudden)
+        ratio = np.maximum(level, sudden) * known
         return {
             "score": np.array([max(ratio.max(), fine, 0.0)]),
             "outside": np.array([self.context.outside(x)]),
-            "known": np.array([0.0 if needed else 1.0]),
+            "known": known.mean()[None],
             "ratio": ratio,
             "lean": calm,
             "joint": np.array([fine]),
@@ -104,12 +105,16 @@ class Vibration:
         alarmed = g.input("alarmed", [1])
         recent_in = g.input("state.recent", [RECENT, m])
         history_in = g.input("state.history", [HISTORY, channels])
-        needed = g.op("Gather", x, np.array([*self.bands, *self.context.columns], np.int64))
-        missing = g.op("ReduceMax", g.op("Cast", g.op("IsNaN", needed), to=11), [0], keepdims=1)
+        missing = g.op("IsNaN", g.op("Gather", x, self.bands))
+        lacking = g.op("Reshape", g.op("Cast", missing, to=11), [channels, m // channels])
+        known = g.op("Sub", 1.0, g.op("ReduceMax", lacking, [1], keepdims=0))
         present = g.op("Where", g.op("IsNaN", x), 0.0, x)
         design, _ = self.context.graph(g, present)
         _, outside = self.context.graph(g, x)
+        last = _row(g, recent_in, RECENT - 1)
+        held = g.op("Where", g.op("IsNaN", last), 0.0, last)
         off = g.op("Sub", g.op("Gather", present, self.bands), g.op("MatMul", design, self.level))
+        off = g.op("Where", missing, held, off)
         shifted = g.op("Concat", g.op("Slice", recent_in, [1], [RECENT]), g.op("Unsqueeze", off, [0]), axis=0)
         recent = g.op("Where", g.op("IsNaN", shifted), off, shifted)
         calm = _row(g, _largest(g, recent, RECENT // 2 + 1, 0), RECENT // 2)
@@ -120,12 +125,12 @@ class Vibration:
         spread = g.op("Mul", _median(g, g.op("Abs", g.op("Sub", history, usual))), 1.4826)
         over = g.op("Sub", now, g.op("Max", usual, 0.0))
         sudden = g.op("Div", over, g.op("Max", g.op("Mul", spread, SUDDEN_DEVIATIONS), SUDDEN))
-        fine = self._fine(g, design, off)
+        fine = g.op("Mul", self._fine(g, design, off), g.op("ReduceMin", known, [0], keepdims=1))
         level = g.op("ReduceMax", g.op("Div", growth, self.growth_limit), [0], keepdims=0)
-        ratio = g.op("Max", level, sudden)
+        ratio = g.op("Mul", g.op("Max", level, sudden), known)
         g.output("score", g.op("Max", g.op("ReduceMax", ratio, [0], keepdims=1), fine, 0.0), [1])
         g.output("outside", outside, [1], "?")
-        g.output("known", g.op("Sub", 1.0, missing), [1])
+        g.output("known", g.op("ReduceMean", known, [0], keepdims=1), [1])
         g.output("ratio", ratio, [channels])
         g.output("lean", calm, [m])
         g.output("joint", fine, [1])

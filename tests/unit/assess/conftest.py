@@ -20,15 +20,14 @@ class Bench:
     """Some machines with the same tags, an Assessor, and windows made by hand; learning runs inline."""
 
     def __init__(self, learned, tags, *, machines=("m1",), until=None, span=10**18, models=True):
-        made = []
-        for machine in machines:
-            made.append(
-                Machine(
-                    machine,
-                    tuple(Tag(f"{machine}.{n}", n, machine, Role(r), u) for n, r, u in tags),
-                    learning=Learning(until, span),
-                )
+        made = [
+            Machine(
+                machine,
+                tuple(Tag(f"{machine}.{n}", n, machine, Role(r), u) for n, r, u in tags),
+                learning=Learning(until, span),
             )
+            for machine in machines
+        ]
         self.learned, self.machines, self.kept = learned, tuple(made), []
         self.table = TagTable(t for m in made for t in m.tags)
         self.shelf = ModelShelf() if models else None

@@ -34,7 +34,7 @@ def taught(bench, epoch, *, rows=200, **more):
 
 
 def test_it_learns_judges_and_raises(bench, epoch):
-    """Until the user's time it learns and says how far; then it is normal; a lost flow raises, persistently, in words."""
+    """Until the user's time it learns and says how far; then all is normal; a lost flow raises, in words."""
     made = bench(PUMP, until=epoch + 200 * SECOND)
     rng = np.random.default_rng(1)
     said = [made.step(epoch + i * SECOND, pump(rng))["health"] for i in range(200)]
@@ -117,8 +117,27 @@ def test_a_bad_context_is_no_data_and_named(bench, burst, epoch):
     assert "load BadSensorFailure" in said["vibration"].note
 
 
+def test_one_dead_accelerometer_does_not_blind_the_other(bench, burst, epoch):
+    """With one of two waveforms flat the other is still judged and raises; with both flat there is no data."""
+    made = bench((("acc_h", "waveform", "g"), ("acc_v", "waveform", "g")), until=epoch + 20 * SECOND)
+    rng = np.random.default_rng(6)
+    flat = burst(rng, gain=0.0)
+    for i in range(30):
+        made.step(epoch + i * SECOND, {"acc_h": burst(rng), "acc_v": burst(rng)})
+    said = [made.step(epoch + i * SECOND, {"acc_h": flat, "acc_v": burst(rng)})["health"] for i in range(30, 40)]
+    assert {a.state for a in said} == {Verdict.NORMAL}
+    assert said[-1].note == "without acc_h it is flat: the sensor may be unplugged"
+    for i in range(40, 50):
+        loud = made.step(epoch + i * SECOND, {"acc_h": flat, "acc_v": burst(rng, gain=9.0)})["health"]
+    assert loud.alarm
+    assert loud.evidence[0].startswith("acc_v")
+    gone = made.step(epoch + 50 * SECOND, {"acc_h": flat, "acc_v": flat})["health"]
+    assert gone.state is Verdict.NO_DATA
+    assert gone.alarm
+
+
 def test_it_does_without_one_bad_tag_and_says_so(bench, epoch):
-    """One Bad tag of several: the others are still judged, with the note which is left out, and an alarm can be raised."""
+    """With one Bad tag of several the others are judged, the note says which is left out, and alarms are raised."""
     made, rng = taught(bench, epoch)
     bad = {"status": {"current": StatusCode.BAD_TIMEOUT}}
     said = [made.step(epoch + i * SECOND, pump(rng), **bad)["health"] for i in range(200, 240)]
@@ -251,7 +270,7 @@ def test_a_spoilt_baseline_is_refused_and_the_old_one_stays(bench, epoch):
 
 
 def test_a_restart_goes_on_with_what_was_learned(bench, epoch):
-    """After a restart the baseline on disk judges from the first row, without a false alarm and without learning anew."""
+    """After a restart the baseline on disk judges from the first row on, without false alarm or new learning."""
     made, rng = taught(bench, epoch)
     made.step(epoch + 200 * SECOND, pump(rng))
     made.restart()

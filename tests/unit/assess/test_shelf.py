@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -113,6 +114,17 @@ def test_assessing_is_light_to_import():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_onnxruntime_does_not_report_home(tmp_path):
+    """Opening a model leaves no telemetry session behind, and the switch against it is set before the import."""
+    code = (
+        "import os, sys\nfrom shoptwin.assess import ModelShelf\nModelShelf().get('temperature')\n"
+        "assert 'onnxruntime' in sys.modules and os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env=kept | {"TMPDIR": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_training_gives_the_shipped_bytes():

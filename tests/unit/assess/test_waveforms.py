@@ -43,7 +43,7 @@ def test_a_line_is_found_in_its_band(features, band):
     assert np.exp(values.astype(float)).sum() == pytest.approx(2.0, rel=0.02)
 
 
-def test_impacts_show_in_the_envelope(features, burst, rng=None):
+def test_impacts_show_in_the_envelope(features, burst):
     """Impacts that hardly move the RMS raise kurtosis and the variation of the envelope."""
     rng = np.random.default_rng(1)
     sound = figures(features, burst(rng, n=8192))

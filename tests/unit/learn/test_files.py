@@ -1,0 +1,141 @@
+"""Versions on disk, the pointer, and the learning process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from shoptwin.assess.learned import Pointer, load, read_pointer, write_pointer
+from shoptwin.assess.progress import LearnRequest, progress
+from shoptwin.domain.assessment import Observation
+from shoptwin.domain.errors import ModelError, ModelRejected
+from shoptwin.domain.machine import Learning, MachineState
+from shoptwin.domain.tag import TagTable
+from shoptwin.learn.baseline import Settings, fit
+from shoptwin.learn.files import KEPT, save, use, versions
+from shoptwin.store.samples import SampleStore
+
+
+@pytest.fixture
+def baseline(evidence, pump, pump_names):
+    return fit(evidence(pump_names, pump(np.random.default_rng(1))), Settings("process"))
+
+
+def test_versions_follow_one_another_and_can_be_gone_back_to(tmp_path, baseline):
+    """Each save is a new version in use; an older one can be put back; one that is not there cannot."""
+    write_pointer(tmp_path, "press/3", "process", Pointer("", 42))
+    assert [save(tmp_path, "press/3", baseline, 100) for _ in range(3)] == ["1", "2", "3"]
+    assert read_pointer(tmp_path, "press/3", "process") == Pointer("3", 42)
+    use(tmp_path, "press/3", "process", "2")
+    found = load(tmp_path, "press/3", "process")
+    assert found.version == "2"
+    assert found.manifest["asked_until"] == 100
+    with pytest.raises(ModelError, match="no version 9"):
+        use(tmp_path, "press/3", "process", "9")
+    assert load(tmp_path, "press/3", "vibration") is None
+
+
+def test_old_versions_are_dropped_in_the_end(tmp_path, baseline):
+    """The last ten versions stay on disk, models and manifests."""
+    for _ in range(KEPT + 3):
+        save(tmp_path, "m", baseline, 0)
+    assert versions(tmp_path, "m", "process") == list(range(4, KEPT + 4))
+    assert len(list((tmp_path / "m").glob("process-*.json"))) == KEPT
+
+
+def test_what_a_power_cut_leaves_is_ignored(tmp_path, baseline):
+    """A file that was being written when the power went neither counts as a version nor keeps one from being used."""
+    save(tmp_path, "m", baseline, 0)
+    (tmp_path / "m" / ".process-2.onnx.new").write_bytes(b"half")
+    (tmp_path / "m" / "process-2.onnx").write_bytes(b"whole, but without manifest and pointer")
+    assert load(tmp_path, "m", "process").version == "1"
+    assert save(tmp_path, "m", baseline, 0) == "3"
+
+
+@pytest.mark.parametrize("damage", ["hash", "shape", "manifest", "absent"])
+def test_damaged_files_are_rejected_with_a_cure(tmp_path, baseline, damage):
+    """A wrong hash, a wrong shape, a broken manifest and a missing file are each rejected."""
+    save(tmp_path, "m", baseline, 0)
+    model, manifest = tmp_path / "m" / "process-1.onnx", tmp_path / "m" / "process-1.json"
+    told = json.loads(manifest.read_text())
+    match damage:
+        case "hash":
+            model.write_bytes(model.read_bytes()[:-1] + b"\x01")
+        case "shape":
+            manifest.write_text(json.dumps(told | {"names": told["names"][:-1]}))
+        case "manifest":
+            manifest.write_text("{")
+        case "absent":
+            model.unlink()
+    with pytest.raises(ModelRejected) as caught:
+        load(tmp_path, "m", "process")
+    assert caught.value.hint
+
+
+def test_a_broken_pointer_is_as_none(tmp_path):
+    """A pointer that cannot be read means that nothing is in use."""
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "process.json").write_text("{half")
+    assert read_pointer(tmp_path, "m", "process") == Pointer()
+
+
+def learn(store, learned, request):
+    command = [sys.executable, "-m", "shoptwin.learn", *request.arguments(store, learned)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_learning_process_learns_from_the_store(tmp_path, evidence, pump, pump_names):
+    """`python -m shoptwin.learn` reads the daemon's store, writes what `fit` gives, and names its version."""
+    store = SampleStore.open(tmp_path / "twin.db", TagTable(), keep=10**18, max_bytes=10**9)
+    rows = evidence(pump_names, pump(np.random.default_rng(2)))
+    store.append_observations(
+        Observation("press 3", "process", int(t), MachineState.UNKNOWN, pump_names, v)
+        for t, v in zip(rows.time, rows.values, strict=True)
+    )
+    store.flush()
+    first, last = int(rows.time[0]), int(rows.time[-1])
+    done = learn(tmp_path / "twin.db", tmp_path / "learned", LearnRequest("press 3", "process", first, last + 1))
+    early = learn(tmp_path / "twin.db", tmp_path / "learned", LearnRequest("press 3", "process", first, first + 1))
+    store.close()
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+    found = load(tmp_path / "learned", "press 3", "process")
+    import hashlib  # noqa: PLC0415 - this test's own
+
+    assert found.sha256 == hashlib.sha256(fit(rows, Settings("process")).to_onnx()).hexdigest()
+    assert early.returncode == 3
+    assert "too few" in early.stderr
+    assert read_pointer(tmp_path / "learned", "press 3", "process").version == "1"
+
+
+def test_the_learning_process_says_what_is_wrong_with_the_store(tmp_path):
+    """A store that cannot be read ends the process with 1 and one line."""
+    (tmp_path / "twin.db").write_bytes(b"no database " * 1000)
+    done = learn(tmp_path / "twin.db", tmp_path / "learned", LearnRequest("m", "process", 0, 10))
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_learning_process_is_nice():
+    """Learning runs at the lowest priority."""
+    code = (
+        "import os, runpy, sys; sys.argv[1:] = ['--help']\n"
+        "try: runpy.run_module('shoptwin.learn', run_name='__main__')\n"
+        "except SystemExit: print(os.nice(0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) == min(19, os.nice(0) + 19)
+
+
+@pytest.mark.parametrize(
+    ("until", "since", "now", "expected"),
+    [(200, 100, 150, 0.5), (200, 100, 200, 1.0), (200, 250, 260, 0.2), (None, 100, 125, 0.5), (None, 100, 90, 0.0),
+     (100, 100, 125, 0.5), (200, 100, 900, 1.0)],
+)  # fmt: skip
+def test_progress(until, since, now, expected):
+    """A user's time ends learning; a span does where there is none, or where learning began anew after it."""
+    assert progress(Learning(until, 50), since, now) == pytest.approx(expected)
