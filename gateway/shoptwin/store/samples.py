@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from shoptwin.domain.errors import StoreCorrupt
+from shoptwin.domain.errors import StoreCorrupt, StoreError
 from shoptwin.store import retention
 from shoptwin.store.buffer import Buffer, note_dropped
 from shoptwin.store.files import StoreFile
@@ -16,15 +16,15 @@ from shoptwin.store.writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from shoptwin.domain.assessment import Observation
     from shoptwin.domain.batch import SampleBatch, Waveform
-    from shoptwin.domain.errors import StoreError
     from shoptwin.domain.tag import TagTable
     from shoptwin.store.series import Evidence, Rollup, Series
 
+T = TypeVar("T")
 BUFFER_BYTES = 16 << 20
 """What may wait in memory while the disk fails: about 400,000 samples."""
 
@@ -33,7 +33,8 @@ class SampleStore:
     """Samples, waveforms and observations on disk, behind a buffer.
 
     `append` and `append_observations` are for the loop; all that reads, `retain`, `flush` and `close` wait for the disk
-    and are for a thread. Reads see what was flushed: all but the last second, unless `flush` was called.
+    and are for a thread. Only reading raises. It sees what was written: all but the last second, unless `flush` was
+    called.
     """
 
     def __init__(self, path: Path, table: TagTable, *, keep: int, max_bytes: int) -> None:
@@ -83,13 +84,19 @@ class SampleStore:
         for observation in observations:
             self._buffer.put(observation)
 
-    def flush(self, timeout: float = 10.0) -> None:
-        """Write all that was taken in, and wait until it is on its way to the disk.
+    def flush(self, timeout: float = 3.0) -> bool:
+        """Write all that was taken in, and wait for it, `timeout` seconds at most; never raises.
 
-        Raises:
-            StoreError: the disk does not take it; it goes on waiting in memory. TimeoutError: it takes long.
+        Returns whether all of it is written. If not (see `failure`), it goes on waiting in memory.
         """
-        self._writer.submit(_nothing).result(timeout)
+        return self._done(_nothing, timeout=timeout) is not None
+
+    def _done(self, job: Callable[[sqlite3.Connection], T], timeout: float | None = None) -> T | None:
+        """Let the writer do a job and wait for it; None where the disk does not take it."""
+        try:
+            return self._writer.submit(job).result(timeout)
+        except (StoreError, TimeoutError):
+            return None
 
     def read(self, tag_id: str, start: int, stop: int, resolution: int = 0) -> Series:
         """As `SampleReader.read`."""
@@ -123,24 +130,24 @@ class SampleStore:
     def retain(self, now: int) -> Dropped:
         """Drop what is older than `keep` or more than fits; return what went. To be called every minute or so.
 
-        Raises:
-            StoreError: the disk does not take it.
+        A failing disk ends it early: see `failure`.
         """
         cutoff = now - self._keep
         aged = self._repeat(lambda tx: _expire(tx, "samples", cutoff, now))
         observations = self._repeat(lambda tx: _expire(tx, "observations", cutoff, now))
-        self._writer.submit(lambda tx: retention.expire_waveforms(tx, cutoff)).result()
+        self._done(lambda tx: retention.expire_waveforms(tx, cutoff))
         shed = 0
         for _ in range(1_000):  # more than a file of any size needs
-            samples, seen, given = self._writer.submit(lambda tx: self._shed(tx, now)).result()
+            samples, seen, given = self._done(lambda tx: self._shed(tx, now)) or (0, 0, 0)
             shed, observations = shed + samples, observations + seen
             if not samples and not seen and not given:
                 break
         return Dropped(aged, shed, observations)
 
-    def _repeat(self, job: Any) -> int:  # noqa: ANN401 - a job of the writer that returns a count
+    def _repeat(self, job: Callable[[sqlite3.Connection], int]) -> int:
+        """Do a job that takes away some rows until there are no more of them; return how many."""
         total = 0
-        while gone := self._writer.submit(job).result():
+        while gone := self._done(job):
             total += gone
             if gone < retention.AT_ONCE:
                 break
@@ -173,8 +180,9 @@ class SampleStore:
         self._writer.close()
 
 
-def _nothing(_tx: sqlite3.Connection) -> None:
+def _nothing(_tx: sqlite3.Connection) -> bool:
     """Be a job, so that the buffer is written and the disk is asked."""
+    return True
 
 
 def _expire(tx: sqlite3.Connection, table: str, cutoff: int, now: int) -> int:

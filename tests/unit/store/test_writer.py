@@ -123,15 +123,24 @@ def test_a_full_file_makes_jobs_wait_in_order(writer: Writer, file: StoreFile, u
     """When SQLite has no room the jobs wait, `failure` names the cure, and they are written in order once it has."""
     pages = writer.submit(lambda tx: tx.execute("PRAGMA page_count").fetchone()[0]).result(5)
     writer.submit(lambda tx: tx.execute(f"PRAGMA max_page_count = {pages + 1}").fetchone()).result(5)
-    futures = [writer.submit(_insert(n, 20_000)) for n in range(3)]
+    held, running = threading.Event(), threading.Event()
+
+    def slow(tx: sqlite3.Connection) -> int:
+        running.set()
+        held.wait(5)
+        return _insert(0, 20_000)(tx)
+
+    futures = [writer.submit(slow)]
+    assert running.wait(5)
+    futures += [writer.submit(_insert(n)) for n in (1, 2, 3)]  # they come while the first is under way
+    held.set()
     until(lambda: writer.failure)
     assert isinstance(writer.failure, StoreFull)
     assert "Free space" in writer.failure.hint
-    late = writer.submit(_insert(3))
-    assert not any(future.done() for future in [*futures, late])
+    assert not any(future.done() for future in futures)
     assert writer._connection is not None
     writer._connection.execute("PRAGMA max_page_count = 100000").fetchone()
-    assert [future.result(10) for future in [*futures, late]] == [0, 1, 2, 3]
+    assert [future.result(10) for future in futures] == [0, 1, 2, 3]
     assert writer.failure is None
     assert _rows(file) == [0, 1, 2, 3]
 
