@@ -26,6 +26,8 @@ _NO_FILTER = frozenset({
     StatusCodes.BadMonitoredItemFilterUnsupported, StatusCodes.BadMonitoredItemFilterInvalid,
     StatusCodes.BadFilterNotAllowed,
 })  # fmt: skip
+FASTEST = 0.01
+"""Seconds between two samples that are reckoned with where the fastest are asked for."""
 _LIVES = 10
 """Keep-alives that may go unanswered before the server gives the subscription up; at least 3 by the standard."""
 
@@ -128,7 +130,7 @@ class Subscription:
         return refused
 
     def _item(self, item: Item) -> ua.MonitoredItemCreateRequest:
-        fits = math.ceil(self._publishing / self._sampling) if self._sampling > 0 else 1
+        fits = math.ceil(self._publishing / max(self._sampling, FASTEST))
         parameters = ua.MonitoringParameters(
             ClientHandle=item.handle,
             SamplingInterval=self._sampling * 1000,

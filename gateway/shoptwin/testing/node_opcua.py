@@ -93,10 +93,13 @@ class NodeOpcua:
     def _answer(self, seconds: float) -> dict[str, Any]:
         stdout = self._running().stdout
         assert stdout is not None  # noqa: S101 - it is a pipe
-        while select.select([stdout], [], [], seconds)[0] and (line := stdout.readline()):
-            if line.startswith(b"{"):
-                answer: dict[str, Any] = json.loads(line)
-                return answer
+        text = b""
+        while select.select([stdout], [], [], seconds)[0] and (more := os.read(stdout.fileno(), 65536)):
+            text += more
+            for line in text.split(b"\n")[:-1]:  # it says other things too
+                if line.startswith(b"{"):
+                    answer: dict[str, Any] = json.loads(line)
+                    return answer
         self.kill()
         raise RuntimeError("node-opcua ended, or did not answer")
 

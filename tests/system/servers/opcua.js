@@ -42,6 +42,8 @@ const { values: args } = parseArgs({
 const URI = "urn:shoptwin:test";
 const STAMP = new Date(Date.UTC(2020, 0, 2, 3, 4, 5, 678));
 
+const subscriptions = (server) => Object.values(server.engine._sessions).flatMap((each) => each.publishEngine.subscriptions);
+
 async function main() {
   const pki = args.pki || fs.mkdtempSync(path.join(os.tmpdir(), "shoptwin-opcua-"));
   if (!args.pki) process.on("exit", () => fs.rmSync(pki, { recursive: true, force: true }));
@@ -131,6 +133,13 @@ async function main() {
     add("Null", DataType.Double).setValueFromSource({ dataType: DataType.Null }, StatusCodes.Good, STAMP);
     add("Stamped", DataType.Double).setValueFromSource(
       { dataType: DataType.Double, value: 4 }, StatusCodes.Good, STAMP);
+    const { makeEUInformation } = require("node-opcua-data-access");
+    namespace.addAnalogDataItem({
+      componentOf: folder, browseName: "Speed", nodeId: "s=Speed", dataType: DataType.Double,
+      engineeringUnitsRange: { low: 0, high: 50 },
+      engineeringUnits: makeEUInformation("C16", "mm/s", "millimetre per second"),
+      value: { dataType: DataType.Double, value: 2.5 },
+    });
     let tick = 0;
     setInterval(() => {
       tick += 1;
@@ -160,6 +169,7 @@ async function main() {
       created: server.engine.cumulatedSessionCount,
       channels: server.currentChannelCount,
     }),
+    drop: () => (subscriptions(server).forEach((each) => each.terminate()), {}), // as if they had timed out
     crash: () => process.exit(1),
     stop: () => (setImmediate(() => server.shutdown(0).then(() => process.exit(0))), {}),
   };
