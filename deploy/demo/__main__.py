@@ -33,7 +33,7 @@ SHOPTWIN = [sys.executable, "-m", "shoptwin"]
 HERE = Path(__file__).resolve().parent
 
 
-async def demo(directory: Path, *, headless: bool, seconds: float) -> int:
+async def demo(directory: Path, *, headless: bool, seconds: float, picture: Path | None) -> int:
     """Run the demo; return 0 if both alarms came over MQTT, or if somebody was there to watch."""
     async with contextlib.AsyncExitStack() as stack:
         screen = stack.enter_context(Headless() if headless else Screen())
@@ -58,6 +58,8 @@ async def demo(directory: Path, *, headless: bool, seconds: float) -> int:
                 await play(screen, scada, socket, gateway, info["control"], stay=not headless)
         except TimeoutError:
             screen.say(f"{seconds:g} s are over")
+        if picture is not None:
+            screen.picture(picture)
         missing = [machine for _, machine, _ in FAULTS if machine not in scada.raised_after_faults]
     for machine in missing:
         print(f"no alarm of {machine} came over MQTT", file=sys.stderr)
@@ -152,11 +154,14 @@ def main() -> int:
     parser.add_argument("--headless", action="store_true", help="no terminal view: exit 0 once both alarms have come")
     parser.add_argument("--seconds", type=float, default=0.0, help="end after so many seconds (default: at Ctrl-C)")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and stores, and say where it is")
+    parser.add_argument("--picture", type=Path, help="save the last view as an SVG file")
     arguments = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="shoptwin-demo-"))
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        return asyncio.run(demo(directory, headless=arguments.headless, seconds=arguments.seconds))
+        return asyncio.run(
+            demo(directory, headless=arguments.headless, seconds=arguments.seconds, picture=arguments.picture)
+        )
     except KeyboardInterrupt:
         return 130 if arguments.headless else 0
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, Group
@@ -25,9 +27,20 @@ class Headless:
     def __init__(self) -> None:
         self._said: set[str] = set()
         self._last = ""
+        self._seen: tuple[dict[str, Any], list[dict[str, Any]], list[str]] | None = None
 
     def __enter__(self) -> Self:
         return self
+
+    def picture(self, file: Path) -> None:
+        """Save the view as it was last seen, as SVG."""
+        if self._seen is None:
+            return
+        console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True, legacy_windows=False)
+        console.print(render(*self._seen, tags_most=6))
+        svg = console.export_svg(title="make demo")
+        # Without the fonts that it would load from the web: the picture must show on a box without internet.
+        file.write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL))
 
     def __exit__(self, *_: object) -> None:
         """Nothing to put back."""
@@ -46,7 +59,7 @@ class Headless:
 
     def show(self, status: dict[str, Any], alarms: list[dict[str, Any]], received: Iterable[str]) -> None:
         """Print how learning goes, and what was received over MQTT, each line once."""
-        del alarms
+        self._seen = status, alarms, list(received)
         learning = ", ".join(f"{m['name']} {_learning(m)}" for m in status["machines"])
         if learning != self._last:
             self._last = learning
@@ -80,7 +93,8 @@ class Screen(Headless):
 
     def show(self, status: dict[str, Any], alarms: list[dict[str, Any]], received: Iterable[str]) -> None:
         """Draw the view."""
-        lines = list(received) or ["nothing yet"]
+        self._seen = status, alarms, list(received)
+        lines = self._seen[2] or ["nothing yet"]
         self._live.update(
             Group(render(status, alarms, lines, tags_most=6), Text(f"{self._line}   (Ctrl-C ends it all)", "dim")),
             refresh=True,

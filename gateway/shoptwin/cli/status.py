@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 
 @click.command(short_help="How the gateway, its devices and its machines are.")
 @click.option("--tags", is_flag=True, help="Every tag too, with value, quality and age.")
+@click.option("--follow", is_flag=True, help="A live view until Ctrl-C: machines, tags, health, alarms, outbox.")
 @socket_option
 @json_option
-def status(client: Client, tags: bool, as_json: bool) -> None:
+def status(client: Client, tags: bool, follow: bool, as_json: bool) -> None:
     """Show how the gateway, its devices and its machines are.
 
     \b
     Examples:
       shoptwin status
       shoptwin status --tags
+      shoptwin status --follow
       shoptwin status --json
     """  # noqa: D301 - click's mark
+    if follow:
+        from shoptwin.cli.view import watch  # noqa: PLC0415 - rich, for the live view alone
+
+        watch(client)
+        return
     found = client.get("/v1/status")
     if as_json:
         print_json(found)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Group
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from shoptwin.domain.errors import NotRunning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
+
+    from shoptwin.serve.client import Client
 
 _VERDICT = {"normal": "green", "learning": "cyan", "abnormal": "bold red", "unknown-regime": "yellow"}
 _PRIORITY = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan"}
@@ -29,6 +36,23 @@ def render(
         title = "received over MQTT by an independent client"
         parts.append(Panel(Text("\n".join(received)), title=title, title_align="left", box=box.ROUNDED))
     return Group(*parts)
+
+
+def watch(client: Client, *, every: float = 1.0) -> None:
+    """Show the live view on the terminal until Ctrl-C; a daemon that is away is said to be, and waited for.
+
+    Raises:
+        NotRunning: no daemon answers at the start.
+    """
+    view: RenderableType = render(client.get("/v1/status"), client.get("/v1/alarms"))
+    with Live(view, screen=True, auto_refresh=False) as live, contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(every)
+            try:
+                view = render(client.get("/v1/status"), client.get("/v1/alarms"))
+            except NotRunning as error:
+                view = Group(view, Text(f"{error.message}: what is shown is old", "bold red"))
+            live.update(view, refresh=True)
 
 
 def _head(status: dict[str, Any]) -> RenderableType:
@@ -94,9 +118,9 @@ def _alarms(alarms: Sequence[dict[str, Any]]) -> RenderableType:
     return Panel(table, title=f"alarms: {len(alarms)}", title_align="left", box=box.ROUNDED)
 
 
-def clock(time: str | None) -> str:
+def clock(moment: str | None) -> str:
     """Write the time of day of an ISO time, which is enough on a screen that lives."""
-    return time[11:19] if time else "-"
+    return moment[11:19] if moment else "-"
 
 
 def number(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shoptwin import __version__, config
+from shoptwin import __version__
 from shoptwin.acquire.device import DeviceTask
 from shoptwin.acquire.groups import plan
 from shoptwin.acquire.scaling import Scaling
@@ -41,8 +41,7 @@ from shoptwin.twin.summary import Summaries
 from shoptwin.twin.twin import Twin
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Mapping
 
     from shoptwin.config import Config
     from shoptwin.domain.ports import Plugin
@@ -58,10 +57,11 @@ log = structlog.get_logger(__name__)
 class Gateway:
     """One running gateway. Its parts are its public attributes, for its doors and its caretaker."""
 
-    def __init__(self, loaded: Config, drivers: Mapping[str, Plugin], directory: Path, clock: Clock) -> None:
+    def __init__(self, loaded: Config, drivers: Mapping[str, Plugin], clock: Clock, load: Callable[[], Config]) -> None:
         self.config = loaded
         self.drivers = drivers
-        self.directory = directory
+        self.directory = loaded.store.directory
+        self._load = load
         self.clock = clock
         self.started = clock.now()
         self.table = TagTable(loaded.tags)
@@ -213,7 +213,7 @@ class Gateway:
         """
         notify("RELOADING=1")
         try:
-            new = config.load(self.config.path, self.drivers)
+            new = self._load()
             changes = await self._apply(new)
         except ConfigError as error:
             log.error("not reloaded; the old configuration goes on", reason=str(error))  # noqa: TRY400 - foreseen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -43,10 +42,9 @@ def main(
     """
     logs.configure(log_format)
     drivers = plugins()
-    loaded = config.load(path, drivers)
+    loaded = config.load(path, drivers, state_dir=state_dir)
     clock = _clock(loaded, drivers, clock_rate, clock_epoch, clock_origin)
-    directory = state_dir or _state_directory(path)
-    asyncio.run(_run(Gateway(loaded, drivers, directory, clock)))
+    asyncio.run(_run(Gateway(loaded, drivers, clock, lambda: config.load(path, drivers, state_dir=state_dir))))
     return 0
 
 
@@ -74,9 +72,3 @@ def _clock(loaded: Config, drivers: dict[str, Plugin], rate: float, epoch: int |
         )
     now = system.now()
     return ScaledClock(rate, now if epoch is None else epoch, now if origin is None else origin)
-
-
-def _state_directory(path: Path) -> Path:
-    """Return systemd's StateDirectory, or a folder beside the configuration."""
-    named = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    return type(path)(named) if named else path.resolve().parent / "state"
