@@ -17,10 +17,11 @@ from shoptwin.alarms.gateway import (
     store_full,
 )
 from shoptwin.domain.device import DeviceHealth
-from shoptwin.domain.errors import ModelRejected, StoreError
+from shoptwin.domain.errors import ModelRejected, StoreCorrupt, StoreError
 from shoptwin.domain.timing import HOUR
 from shoptwin.runtime.clock import SystemClock, clock_problem
 from shoptwin.runtime.notify import notify, watchdog_interval
+from shoptwin.store.files import translate
 from shoptwin.store.ledger import Counts, counts, prune
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ class Caretaker:
         self.outbox = Counts()
         self._said: dict[str, str] = {}
         self._late: list[str] = []
+        self._aside: dict[str, Path] = {}
 
     async def run(self) -> None:
         """Look after everything, until cancelled."""
         loop = asyncio.get_running_loop()
         pet_every, retained = watchdog_interval(), loop.time()
-        self._quarantined()
         while True:
             self._gateway.progress.expect("care", 60)
             self._look()
@@ -93,6 +94,7 @@ class Caretaker:
             learning_failed(gateway.learner.problem or None, now),
             *(assess_failed(machine, failed.get(machine), now) for machine in gateway.pipeline.machines),
         )
+        self._quarantined()
         self._count()
 
     def _say(self, what: str, text: str) -> None:
@@ -110,7 +112,9 @@ class Caretaker:
             return
         try:
             self.outbox = counts(reader)
-        except sqlite3.Error as error:
+        except sqlite3.DatabaseError as error:
+            if isinstance(trouble := translate(error, self._gateway.ledger.path), StoreCorrupt):
+                self._gateway.ledger.writer.condemn(trouble)
             self._say("ledger", f"ledger.db cannot be read: {error}")
         else:
             self._say("ledger", "")
@@ -118,12 +122,12 @@ class Caretaker:
             reader.close()
 
     def _quarantined(self) -> None:
+        """Tell once of each damaged file that was set aside, at the start or since."""
         gateway = self._gateway
-        files: dict[str, Path | None] = {
-            "twin.db": gateway.samples.quarantined, "ledger.db": gateway.ledger.quarantined,
-        }  # fmt: skip
-        for file, aside in files.items():
-            if aside is not None:
+        for file, store in (("twin.db", gateway.samples), ("ledger.db", gateway.ledger)):
+            aside = store.quarantined
+            if aside is not None and aside != self._aside.get(file):
+                self._aside[file] = aside
                 log.error("a damaged file was set aside", file=file, kept_as=aside.name)
                 gateway.pipeline.inform(*store_corrupt(file, aside.name, gateway.clock.now()))
 

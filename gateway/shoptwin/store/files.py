@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from shoptwin.domain.errors import StoreCorrupt, StoreError, StoreFull
 from shoptwin.store.migrations import Migration, migrate
@@ -36,7 +36,6 @@ class StoreFile:
 
     path: Path
     migrations: tuple[Migration, ...]
-    synchronous: Literal["FULL", "NORMAL"]
     incremental_vacuum: bool = False
     salvage: tuple[str, ...] = ()
     renewed: Callable[[sqlite3.Connection, Path], None] | None = None
@@ -116,7 +115,7 @@ class StoreFile:
         if self.incremental_vacuum:  # holds for a new file alone: it must be said before the first table
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {self.synchronous}")
+        connection.execute("PRAGMA synchronous = FULL")  # a commit is on the card, or it is none
         connection.execute("PRAGMA journal_size_limit = 8388608")
         connection.execute("PRAGMA temp_store = MEMORY")
         self._check(connection)

@@ -44,7 +44,7 @@ class SampleStore:
         self._keep = keep
         self._max_bytes = max_bytes
         self._buffer = Buffer(table, BUFFER_BYTES)
-        file = StoreFile(path, MIGRATIONS, "NORMAL", incremental_vacuum=True)
+        file = StoreFile(path, MIGRATIONS, incremental_vacuum=True)
         self._writer = Writer(file, companion=self._buffer, must_open=False)
 
     @classmethod

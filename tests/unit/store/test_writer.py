@@ -42,7 +42,7 @@ def _insert(n: int, size: int = 1) -> Callable[[sqlite3.Connection], int]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> StoreFile:
-    return StoreFile(tmp_path / "some.db", (_table,), "FULL")
+    return StoreFile(tmp_path / "some.db", (_table,))
 
 
 @pytest.fixture
