@@ -12,7 +12,7 @@ from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
-from asyncua.ua.uaerrors import UaError
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 from shoptwin.sdk import DriverError, NotConnected
 from shoptwin_opcua.errors import translated
@@ -72,7 +72,7 @@ class Channel:
             await secure(client, self._settings)
         await client.connect_socket()
         await client.send_hello()
-        await client.open_secure_channel()
+        await _open_channel(client)
         await client.create_session()
         await client.activate_session(username=self._settings.user or None, password=secret or None)
 
@@ -135,6 +135,33 @@ class Channel:
                     await client.close_secure_channel()
         finally:
             await _hang_up(client)
+
+
+async def _open_channel(client: Client) -> None:
+    """Open the secure channel, and raise the status by which a server refuses it: asyncua drops it and asserts."""
+    refusals: list[UaStatusCodeError] = []
+    protocol: Any = client.uaclient.protocol
+    answered = getattr(protocol, "_call_callback", None)
+
+    def note(request: int, body: Any) -> None:  # noqa: ANN401 - asyncua's Buffer
+        try:
+            protocol.check_answer(body, "")
+        except UaStatusCodeError as error:
+            refusals.append(error)
+        if answered is not None:
+            answered(request, body)
+
+    if answered is not None:
+        protocol._call_callback = note  # noqa: SLF001 - there is no other way to learn it
+    try:
+        await client.open_secure_channel()
+    except AssertionError:
+        if refusals:
+            raise refusals[0] from None
+        raise
+    finally:
+        if answered is not None:
+            protocol._call_callback = answered  # noqa: SLF001
 
 
 async def _hang_up(client: Client) -> None:

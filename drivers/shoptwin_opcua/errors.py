@@ -23,7 +23,7 @@ _TRUST = (
 )
 _REFUSED = {
     "BadUserAccessDenied": _USER,
-    "BadIdentityTokenInvalid": _USER,
+    "BadIdentityTokenInvalid": f"{_USER}; or the server takes such a login over an encrypted channel alone",
     "BadIdentityTokenRejected": "the server does not take this kind of login: set user and password_file, or none",
     "BadUserSignatureInvalid": _USER,
     "BadCertificateUntrusted": _TRUST,
