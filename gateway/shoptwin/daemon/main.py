@@ -11,7 +11,8 @@ import structlog
 from shoptwin import config
 from shoptwin.acquire.registry import plugins
 from shoptwin.daemon.gateway import Gateway
-from shoptwin.domain.errors import ConfigError
+from shoptwin.daemon.lock import alone
+from shoptwin.domain.errors import ConfigError, ShoptwinError
 from shoptwin.runtime import logs
 from shoptwin.runtime.clock import Clock, ScaledClock, SystemClock
 from shoptwin.runtime.notify import notify
@@ -39,13 +40,31 @@ def main(
     Raises:
         ConfigError: the configuration cannot be used.
         StoreError: the state directory cannot be used.
+        ShoptwinError: another daemon uses it, or the socket cannot be had.
     """
     logs.configure(log_format)
     drivers = plugins()
     loaded = config.load(path, drivers, state_dir=state_dir)
     clock = _clock(loaded, drivers, clock_rate, clock_epoch, clock_origin)
-    asyncio.run(_run(Gateway(loaded, drivers, clock, lambda: config.load(path, drivers, state_dir=state_dir))))
+    with alone(loaded.store.directory):
+        gateway = Gateway(loaded, drivers, clock, lambda: config.load(path, drivers, state_dir=state_dir))
+        try:
+            asyncio.run(_run(gateway))
+        except BaseExceptionGroup as group:
+            foreseen, unforeseen = group.split(ShoptwinError)
+            if foreseen is None or unforeseen is not None:
+                raise
+            raise _first(foreseen) from group
     return 0
+
+
+def _first(group: BaseExceptionGroup[ShoptwinError]) -> ShoptwinError:
+    """Return the first error of a group, however deep it lies."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, ShoptwinError)  # noqa: S101 - `split` has seen to it
+    return found
 
 
 async def _run(gateway: Gateway) -> None:
