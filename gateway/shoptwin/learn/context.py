@@ -25,13 +25,14 @@ class Context:
 
     columns: tuple[int, ...]
     knots: tuple[Array, ...]
-    margin: float
-    """How far outside the knots is still known, as a share of their range."""
+    range_margin: float
+    size_margin: float
+    """How far outside the knots is still known: as a share of their range, plus a share of their size."""
 
     @classmethod
-    def of(cls, x: Array, columns: Sequence[int], margin: float) -> Context:
+    def of(cls, x: Array, columns: Sequence[int], range_margin: float, size_margin: float) -> Context:
         """Choose the knots from the rows `x` [n, names]."""
-        return cls(tuple(columns), tuple(_knots(x[:, c]) for c in columns), margin)
+        return cls(tuple(columns), tuple(_knots(x[:, c]) for c in columns), range_margin, size_margin)
 
     @property
     def width(self) -> int:
@@ -41,7 +42,7 @@ class Context:
     def bounds(self, i: int) -> tuple[float, float]:
         """Return the lowest and highest value of context `i` that counts as known."""
         low, high = float(self.knots[i][0]), float(self.knots[i][-1])
-        room = self.margin * (high - low) if high > low else 0.05 * abs(high)
+        room = self.range_margin * (high - low) + self.size_margin * max(abs(low), abs(high))
         return low - room - 1e-9, high + room + 1e-9
 
     def design(self, x: Array) -> Array:

@@ -12,6 +12,7 @@ from shoptwin.domain.errors import ModelError
 from shoptwin.domain.tag import Role
 from shoptwin.learn import statistics as st
 from shoptwin.learn.context import Context
+from shoptwin.learn.explain import explain
 from shoptwin.learn.process import Process
 
 if TYPE_CHECKING:
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shoptwin.learn.explain import Explained
     from shoptwin.learn.statistics import Array
 
 SCALES = (1, 4, 8, 16, 32)
 WANDERS = 0.4
 """A temperature with more than this share of its variance between folds tells the day, not the machine's health."""
-EXPLAINED = 0.5
-"""Share of the variance, on rows held out, that drivers must explain before a tag is judged by the rest."""
+LEAST_LOOKS = 5
+"""Independent looks at a tag below which it is judged alone, by its own wide limit, and not jointly with others."""
 LEAST_ROWS = 16
 _LONGER = f"At least {LEAST_ROWS} are needed: learn for longer"
-_MARGIN = 0.5
+_RANGE, _SIZE = 0.5, 0.05
+"""How far beyond the learned setpoints and loads is still known: of their range, and of their size."""
 _WALK_DEVIATIONS = 3.0
 """Standard deviations of a tag's own random walk that its limit is widened by."""
 
@@ -60,25 +63,38 @@ def fit_process(names: Sequence[str], x: Array, tail: float) -> tuple[Process, l
     x = _trim(x, columns.evidence)
     if len(x) < LEAST_ROWS:
         raise ModelError(f"{len(x)} complete rows are too few", _LONGER)
-    evidence, mix = _explain(names, x, columns)
-    context = Context.of(x, columns.contexts, _MARGIN)
+    mix, explained, held = _explain(names, x, columns)
+    context = Context.of(x, columns.contexts, _RANGE, _SIZE)
     design = context.design(x)
     value = np.nan_to_num(x) @ mix  # what is missing is of columns that nothing is mixed from
     level = np.asarray(np.linalg.lstsq(design, value, rcond=None)[0], np.float64)
-    left = value - design @ level
-    fold = st.folds(len(x))
-    share = st.between_share(left, fold)
-    warm = np.array([Name.parse(names[c]).role is Role.TEMPERATURE for c in evidence])
+    left: Array = value - design @ level
+    for j, regression in explained.items():
+        if regression.coefficients.any():
+            left[:, j] = held[:, j] / np.sqrt(1 + regression.leverage(x))
+    share = st.between_share(left, st.folds(len(x)))
+    slow = _slow(names, columns, explained, share)
     keep = left.std(0) > 1e-9 * np.maximum(np.abs(value).max(0), 1e-9)
-    wandering = warm & (share > WANDERS)
-    if (keep & ~wandering & ~warm).any():
-        keep &= ~wandering
+    keep = keep & ~slow if (keep & ~slow).any() else keep
     if not keep.any():
         raise ModelError("no tag varies, so nothing can be learned", "Check that the sensors are not stuck")
-    deviation: Array = left[:, keep].std(0)
-    basis = (mix[:, keep], context, level[:, keep], deviation)
-    model = _judge(basis, left[:, keep] / deviation, fold, share[keep], tail)
-    return model, [names[c] for c, k in zip(evidence, keep, strict=True) if k]
+    which = np.flatnonzero(keep)
+    deviation: Array = np.sqrt((left[:, keep] ** 2).mean(0))
+    regressions = {n: explained[j] for n, j in enumerate(which.tolist()) if j in explained}
+    basis = (mix[:, keep], context, level[:, keep], deviation, regressions)
+    return _judge(basis, left[:, keep] / deviation, share[keep], tail), [names[columns.evidence[j]] for j in which]
+
+
+def _slow(names: Sequence[str], columns: Columns, explained: dict[int, Explained], share: Array) -> NDArray[np.bool_]:
+    """Return which of the evidence is a temperature by whose level alone nothing can be said.
+
+    It wanders all the same; or there are load or ambient to judge it by, and they did not explain it.
+    """
+    warm = np.array([Name.parse(names[c]).role is Role.TEMPERATURE for c in columns.evidence])
+    driven = any(Name.parse(names[d]).role in {Role.LOAD, Role.AMBIENT} for d in columns.drivers)
+    told = np.array([j in explained and explained[j].coefficients.any() for j in range(len(warm))])
+    slow: NDArray[np.bool_] = warm & ((share > WANDERS) | (driven & ~told))
+    return slow
 
 
 def _columns(names: Sequence[str], x: Array) -> Columns:
@@ -122,62 +138,67 @@ def _trim(x: Array, columns: Sequence[int]) -> Array:
     return x[first:]
 
 
-def _explain(names: Sequence[str], x: Array, columns: Columns) -> tuple[list[int], Array]:
-    """Return the evidence and what to subtract of each: its drivers' part, where rows held out bear it out."""
-    evidence = columns.evidence
-    mix = np.zeros((x.shape[1], len(evidence)))
-    fold = st.folds(len(x))
-    for j, column in enumerate(evidence):
+def _explain(names: Sequence[str], x: Array, columns: Columns) -> tuple[Array, dict[int, Explained], Array]:
+    """Return per piece of evidence what it is mixed from [names, k], what explains it, and what is left [n, k].
+
+    What is left of an explained tag is told on rows held out: on the rows that were fitted it would look too small.
+    """
+    mix = np.zeros((x.shape[1], len(columns.evidence)))
+    explained: dict[int, Explained] = {}
+    left = x[:, columns.evidence]
+    for j, column in enumerate(columns.evidence):
         mix[column, j] = 1.0
         name = Name.parse(names[column])
-        drivers = columns.lags.get(name.tag, []) if name.role is Role.TEMPERATURE else []
-        drivers = drivers or columns.drivers
-        if drivers and len(x) > 5 * len(drivers):
-            a, y = x[:, drivers], x[:, column]
-            held = np.concatenate([y[fold == f] - _predict(a, y, fold != f, fold == f) for f in range(5)])
-            mean = np.concatenate([y[fold == f] - y[fold != f].mean() for f in range(5)])
-            if (held**2).sum() < (1 - EXPLAINED) * (mean**2).sum():
-                mix[drivers, j] = -_ridge(a, y)
-    return evidence, mix
-
-
-def _ridge(a: Array, y: Array) -> Array:
-    """Return coefficients of centred ridge regression, with one row's weight of prior a driver."""
-    spread = np.maximum(a.std(0), 1e-12 * np.abs(a).max(0) + 1e-300)
-    z = (a - a.mean(0)) / spread
-    solved = np.linalg.solve(z.T @ z + np.eye(z.shape[1]), z.T @ (y - y.mean()))
-    return np.asarray(solved / spread)
-
-
-def _predict(a: Array, y: Array, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> Array:
-    coefficients = _ridge(a[train], y[train])
-    return np.asarray(y[train].mean() + (a[test] - a[train].mean(0)) @ coefficients)
+        if name.role is Role.TEMPERATURE:
+            drivers = columns.lags.get(name.tag, []) or columns.drivers
+        else:  # the weather moves temperatures alone
+            drivers = [d for d in columns.drivers if Name.parse(names[d]).role is not Role.AMBIENT]
+        if (found := explain(x, column, drivers)) is not None:
+            explained[j], left[:, j] = found
+            mix[list(found[0].columns), j] = -found[0].coefficients
+    return mix, explained, left
 
 
 def _judge(
-    basis: tuple[Array, Context, Array, Array], z: Array, fold: NDArray[np.int64], share: Array, tail: float
+    basis: tuple[Array, Context, Array, Array, dict[int, Explained]], z: Array, share: Array, tail: float
 ) -> Process:
-    """Return the model on a `basis` (mix, context, level, deviation), judging standardised evidence [L, k]."""
+    """Return the model on a `basis` (mix, context, level, deviation, explained), from standardised evidence [L, k]."""
     rows, k = z.shape
     scales = np.array([s for s in SCALES if s <= max(rows / 8, 1)], np.float64)
     bank = st.ewma(z, scales)
     memory = st.decorrelation(z)
     # Averages over less than a tag remembers say the same thing again: they would only spend the budget.
     looks = scales[:, None] >= np.minimum(memory, scales[-1])
-    joint_tail, tag_tail = (tail / 2 / len(scales), tail / 2 / looks.sum()) if k > 1 else (0.0, tail / looks.sum())
-    whitening = st.inverse_root(st.ledoit_wolf(z))
-    directions = [np.linalg.eigh(_scatter(bank[:, i] @ whitening, rows / s)) for i, s in enumerate(scales)]
-    rotation = np.stack([whitening @ vectors for _, vectors in directions])
-    joint = [_joint_limit(z, bank[:, i], fold, s, joint_tail) if k > 1 else np.inf for i, s in enumerate(scales)]
     # Effective looks: what folds that differ leave (5 / eta2), and no more than independent stretches there are.
     looked = np.minimum(5 / np.maximum(share, 1e-9), rows / np.maximum(scales[:, None], 2 * memory))
+    together = np.flatnonzero(looked[0] >= LEAST_LOOKS)
+    joint = len(together) > 1
+    tag_tail = tail / (2 if joint else 1) / looks.sum()
     quantile = np.vectorize(st.t_quantile)(tag_tail / 2, np.maximum(looked - 1, 1))
     limit = quantile * bank.std(0) * np.sqrt(1 + 1 / np.maximum(looked, 1))
+    if joint:
+        rotation, variance, joint_limit = _joint(z, bank, scales, together, tail / 2 / len(scales))
+    else:
+        rotation, variance = np.zeros((len(scales), k, 1)), np.ones((len(scales), 1))
+        joint_limit = np.full(len(scales), np.inf)
     return Process(
-        *basis, scales, rotation, np.stack([variance for variance, _ in directions]),
-        np.stack([st.random_walk(z @ r) for r in rotation]), np.array(joint), np.where(looks, limit, np.inf),
-        _WALK_DEVIATIONS**2 * st.random_walk(z), float(rows),
+        *basis, scales, rotation, variance, np.stack([st.random_walk(z @ r) for r in rotation]), joint_limit,
+        np.where(looks, limit, np.inf), _WALK_DEVIATIONS**2 * st.random_walk(z), float(rows),
     )  # fmt: skip
+
+
+def _joint(z: Array, bank: Array, scales: Array, together: NDArray[np.intp], tail: float) -> tuple[Array, Array, Array]:
+    """Return rotations [S, k, q], variances [S, q] and limits [S] of the joint look at q of the k tags."""
+    rows, fold = len(z), st.folds(len(z))
+    whitening = st.inverse_root(st.ledoit_wolf(z[:, together]))
+    rotation = np.zeros((len(scales), z.shape[1], len(together)))
+    variance, limit = np.empty((len(scales), len(together))), np.empty(len(scales))
+    for i, scale in enumerate(scales):
+        means = bank[:, i][:, together]
+        variance[i], vectors = np.linalg.eigh(_scatter(means @ whitening, rows / scale))
+        rotation[i][together] = whitening @ vectors
+        limit[i] = _joint_limit(z[:, together], means, fold, scale, tail)
+    return rotation, variance, limit
 
 
 def _scatter(y: Array, looks: float) -> Array:

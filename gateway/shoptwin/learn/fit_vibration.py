@@ -23,7 +23,8 @@ DOUBLED = 2 * np.log(2)
 """ln of power: the amplitude of the median band doubled is the threshold, of the third band x4, of any band x10."""
 LIMITS = np.array([DOUBLED, 2 * DOUBLED, 2 * np.log(10)])
 _DEVIATIONS = 6.0
-_MARGIN = 0.05
+_RANGE, _SIZE = 0.05, 0.1
+"""How far beyond the learned loads and speeds is still known: of their range, and of their size."""
 
 
 def fit_vibration(names: Sequence[str], x: Array, tail: float) -> tuple[Vibration, list[str]]:
@@ -41,7 +42,7 @@ def fit_vibration(names: Sequence[str], x: Array, tail: float) -> tuple[Vibratio
     x = x[~np.isnan(x[:, [*bands, *contexts]]).any(1)]
     if not bands or len(x) < LEAST_ROWS:
         raise ModelError(f"{len(x)} complete snapshots are too few", f"At least {LEAST_ROWS} are needed: learn longer")
-    context = Context.of(x, contexts, _MARGIN)
+    context = Context.of(x, contexts, _RANGE, _SIZE)
     design, y = context.design(x), x[:, bands]
     level = _levels(context, design, y)
     off = y - design @ level

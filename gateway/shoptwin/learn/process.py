@@ -13,11 +13,14 @@ import numpy as np
 from shoptwin.learn.graph import Graph
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from shoptwin.learn.context import Context
+    from shoptwin.learn.explain import Explained
     from shoptwin.learn.statistics import Array
 
 JUMP = 4.0
-"""Standard deviations off the slowest mean, on one side, at which two rows in a row are a step: the means start anew."""
+"""Standard deviations off the slowest mean, on one side, that make two rows in a row a step: the means start anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,15 +33,17 @@ class Process:
     level: Array
     """[context.width, k]"""
     deviation: Array
-    """[k] standard deviation of the evidence"""
+    """[k] standard deviation of the evidence, where it was learned"""
+    explained: dict[int, Explained]
+    """Piece of evidence -> what its drivers explain, and how uncertain that is elsewhere"""
     scales: Array
     """[S] rows"""
     rotation: Array
-    """[S, k, k]: standardised exponential means -> independent directions"""
+    """[S, k, q]: standardised exponential means -> independent directions of the q tags judged jointly"""
     variance: Array
-    """[S, k] of those directions"""
+    """[S, q] of those directions"""
     drift: Array
-    """[S, k] variance a row that a random walk adds there"""
+    """[S, q] variance a row that a random walk adds there"""
     joint_limit: Array
     """[S] of the root of T2; inf where only single tags are judged"""
     tag_limit: Array
@@ -50,6 +55,12 @@ class Process:
 
     kind = "process"
 
+    @property
+    def together(self) -> NDArray[np.bool_]:
+        """Which of the evidence is judged jointly, [k]."""
+        joint: NDArray[np.bool_] = (self.rotation != 0).any((0, 2))
+        return joint
+
     def start(self) -> dict[str, Array]:
         """Return the state before the first row."""
         return {"bank": np.zeros((len(self.scales), len(self.deviation)))}
@@ -59,7 +70,10 @@ class Process:
         del alarmed
         known = ~(np.isnan(x).astype(float) @ (self.mix != 0) > 0)
         present = np.where(np.isnan(x), 0.0, x)
-        z = (present @ self.mix - self.context.design(present[None])[0] @ self.level) / self.deviation
+        width = self.deviation.copy()
+        for j, explained in self.explained.items():
+            width[j] *= np.sqrt(1 + explained.leverage(present))
+        z = (present @ self.mix - self.context.design(present[None])[0] @ self.level) / width
         bank = state["bank"]
         held = np.where(known, z, bank[0])
         moved = bank + (held - bank) / self.scales[:, None]
@@ -70,7 +84,7 @@ class Process:
         grown = min(age + self.rows / 2, 2 * self.rows)
         turned = np.matmul(new[:, None], self.rotation)[:, 0]
         square = (turned**2 / (self.variance + grown * self.drift)).sum(1)
-        joint = (np.sqrt(square) / self.joint_limit).max() * float(known.all())
+        joint = (np.sqrt(square) / self.joint_limit).max() * float((known | ~self.together).all())
         single = (np.abs(new) / np.sqrt(self.tag_limit**2 + grown * self.tag_drift)).max(0) * known
         return {
             "score": np.array([max(joint, single.max())]),
@@ -98,7 +112,7 @@ class Process:
         design, _ = self.context.graph(g, present)
         _, outside = self.context.graph(g, x)
         left = g.op("Sub", g.op("MatMul", present, self.mix), g.op("MatMul", design, self.level))
-        z = g.op("Div", left, self.deviation)
+        z = g.op("Div", left, self._width(g, present))
         last = g.op("Squeeze", g.op("Slice", bank, [0], [1]), [0])
         held = g.op("Where", known, z, last)
         moved = g.op("Add", bank, g.op("Div", g.op("Sub", held, bank), self.scales[:, None]))
@@ -111,10 +125,11 @@ class Process:
         new = g.op("Where", np.arange(scales)[:, None] == 0, held, averaged)
         grown = g.op("Min", g.op("Add", age, self.rows / 2), 2 * self.rows)
         turned = g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", new, [1]), self.rotation), [1])
-        width = g.op("Add", g.op("Mul", self.drift, grown), self.variance)
-        square = g.op("ReduceSum", g.op("Div", g.op("Mul", turned, turned), width), [1], keepdims=0)
+        spread = g.op("Add", g.op("Mul", self.drift, grown), self.variance)
+        square = g.op("ReduceSum", g.op("Div", g.op("Mul", turned, turned), spread), [1], keepdims=0)
         highest = g.op("ReduceMax", g.op("Div", g.op("Sqrt", square), self.joint_limit), [0], keepdims=1)
-        joint = g.op("Mul", highest, g.op("ReduceMin", known_f, [0], keepdims=1))
+        complete = g.op("ReduceMin", g.op("Max", known_f, (~self.together).astype(float)), [0], keepdims=1)
+        joint = g.op("Mul", highest, complete)
         limit = g.op("Sqrt", g.op("Add", g.op("Mul", self.tag_drift, grown), self.tag_limit**2))
         single = g.op("Mul", g.op("ReduceMax", g.op("Div", g.op("Abs", new), limit), [0], keepdims=0), known_f)
         g.output("score", g.op("Max", joint, g.op("ReduceMax", single, [0], keepdims=1)), [1])
@@ -126,3 +141,13 @@ class Process:
         g.output("joint", joint, [1])
         g.output("next.bank", new, [scales, k])
         return g.serialize()
+
+    def _width(self, g: Graph, present: str) -> str:
+        """Return the standard deviation of each piece of evidence [k]: wider where its drivers are far off."""
+        if not self.explained:
+            return g.const(self.deviation)
+        spread = g.const(np.ones(len(self.deviation)))
+        for j, explained in self.explained.items():
+            mine = (np.arange(len(self.deviation)) == j).astype(float)
+            spread = g.op("Add", spread, g.op("Mul", explained.graph(g, present), mine))
+        return g.op("Mul", g.op("Sqrt", spread), self.deviation)

