@@ -49,6 +49,9 @@ def run(
     Example:
       shoptwin run --config /etc/shoptwin/shoptwin.toml
     """  # noqa: D301 - click's mark
+    from shoptwin.runtime.lean import import_lean  # noqa: PLC0415 - for this command alone
+
+    import_lean()
     from shoptwin import daemon  # noqa: PLC0415 - it imports everything
 
     code = daemon.main(

@@ -10,7 +10,6 @@ import structlog
 import uvicorn
 
 from shoptwin.domain.errors import ShoptwinError
-from shoptwin.serve.metrics import application as metrics_application
 from shoptwin.serve.rest import application
 from shoptwin.serve.sockets import listen_tcp, listen_unix, release
 
@@ -59,6 +58,8 @@ async def serve(control: Control, settings: Serve) -> None:
 
 
 async def _metrics(control: Control, where: str) -> None:
+    from shoptwin.serve.metrics import application as metrics_application  # noqa: PLC0415 - 2 MB, where it is wanted
+
     told = False
     while True:
         try:

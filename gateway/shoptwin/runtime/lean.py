@@ -1,0 +1,35 @@
+"""A small process: what must be said before the large libraries are imported (docs/reference/benchmarks.md)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def import_lean() -> None:
+    """Import what would bring more with it than the daemon uses; to be called before anything else imports it.
+
+    structlog imports rich, and with it pygments and attrs, to draw tracebacks that the daemon never draws: 5 MB.
+    numpy's linear algebra starts a thread with buffers of its own for each core, for matrices larger than any of ours.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with absent("rich"):
+        import structlog  # noqa: F401, PLC0415 - here, so that it does not find rich
+
+
+@contextmanager
+def absent(package: str) -> Iterator[None]:
+    """Let imports of a package fail as if it were not installed, unless somebody has imported it already."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]  # the import system's own way to say so
+    try:
+        yield
+    finally:
+        del sys.modules[package]
