@@ -68,7 +68,7 @@ class Feed:
             items = [Item(len(self._items) + i, subscription, target) for i, target in enumerate(targets)]
             self._items += items
             # Read first and watch then: so no value that came in between is lost, and none comes before an older one.
-            await self._read(items, first=True)
+            await self._read(items)
             await subscription.create(loop.time())
             self._subscriptions[subscription.id] = subscription
             await subscription.watch([item for item in items if item.present])
@@ -118,13 +118,21 @@ class Feed:
         silent = [i for i in self._items if not i.present or now - i.heard >= self._refresh_every]
         if not silent:
             return
-        if any(not item.present for item in silent):
-            await self._look_anew([item for item in silent if not item.present])
-        await self._read(silent, first=False)
+        gone = [item for item in silent if not item.present]
+        if gone:
+            # The server watches what was there before, even if a node of that name is back: it is watched anew.
+            await self._forget(gone)
+            await self._look_anew(gone)
+        before = [(item, item.last) for item in silent if item.monitored]
+        await self._read(silent)
+        await self._forget([item for item, last in before if not item.present or item.unnoticed(last)])
         for subscription in self._subscriptions.values():
             mine = [item for item in silent if item.subscription is subscription]
-            await subscription.forget([item for item in mine if not item.present])
             await subscription.watch([item for item in mine if item.present and not item.monitored])
+
+    async def _forget(self, items: list[Item]) -> None:
+        for subscription in self._subscriptions.values():
+            await subscription.forget([item for item in items if item.subscription is subscription])
 
     async def _look_anew(self, items: list[Item]) -> None:
         """Look up namespaces and sampling rates again: the server may have come up half-built."""
@@ -133,7 +141,7 @@ class Feed:
             item.target.node = of_address(item.target.address, self._server.namespaces)
         await add_rates(self._channel, self._server, [item.target for item in items])
 
-    async def _read(self, items: list[Item], *, first: bool) -> None:
+    async def _read(self, items: list[Item]) -> None:
         """Read items' values, hand them over, and note which are there."""
         asked = [item for item in items if item.target.node is not None]
         nodes = [item.target.node for item in asked if item.target.node is not None]
@@ -147,8 +155,7 @@ class Feed:
                 )
         for item, row in zip(asked, rows, strict=True):
             item.present = row.status not in GONE
-            if first:
-                item.before = row
+            item.learned(row)
             columns.setdefault(item.subscription.group.name, Columns()).add(
                 item.target.tag, item.target.wish, item.target.rate, row
             )

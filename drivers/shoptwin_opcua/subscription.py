@@ -10,6 +10,7 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from shoptwin_opcua.columns import BAD
+from shoptwin_opcua.decode import ARRAY
 from shoptwin_opcua.services import in_chunks, value_of
 
 if TYPE_CHECKING:
@@ -44,16 +45,30 @@ class Item:
     present: bool = True
     heard: float = 0.0
     """When it last came, on the loop's clock."""
-    before: Row | None = None
-    """What was read before it was watched: the first notification mostly tells the same again."""
+    last: Row | None = None
+    """What it said last, by whichever way; not kept of arrays, which are large."""
+    repeats: bool = False
+    """It has been read: the next notification mostly tells the same again."""
 
     def news(self, row: Row, now: float) -> bool:
         """Note that a notification came; tell whether it says more than what was read before."""
         self.heard = now
-        before, self.before = self.before, None
-        if before is None or not row.source_time:
+        last, self.last = self.last, None if row.type & ARRAY else row
+        if not self.repeats:
             return True
-        return (before.source_time, before.status) != (row.source_time, row.status)
+        self.repeats = False
+        return last is None or not row.source_time or (last.source_time, last.status) != (row.source_time, row.status)
+
+    def learned(self, row: Row) -> None:
+        """Note what was read."""
+        self.last, self.repeats = None if row.type & ARRAY else row, True
+
+    def unnoticed(self, before: Row | None) -> bool:
+        """Tell whether what was read now is another value than before: the server has watched without a word."""
+        if before is None or self.last is None:
+            return False
+        old, new = before.value, self.last.value
+        return bool(old != new and (old == old or new == new))  # noqa: PLR0124 - NaN is the same as NaN here
 
 
 class Subscription:

@@ -1,4 +1,4 @@
-"""Against node-opcua: values, times, status codes, limits, nodes that go and come, servers that go and come."""
+"""Against node-opcua: values, times, status codes, limits, subscriptions, browsing."""
 
 from __future__ import annotations
 
@@ -8,33 +8,14 @@ import time
 import numpy as np
 import pytest
 
-from shoptwin.sdk import BadAddress, NotConnected, StatusCode, Timeout, ValueKind
-from shoptwin.testing import group_of, readings
+from shoptwin.sdk import BadAddress, StatusCode, ValueKind
+from shoptwin.testing import group_of
+from shoptwin.testing.streams import take, values
 from shoptwin.testing.watch_opcua import OpcUaWatch
 from shoptwin_opcua import plugin
 
 STAMP = 1_577_934_245_678_000_000
 """What the server stamps its odd nodes with: 2020-01-02 03:04:05.678 UTC."""
-
-
-async def take(stream, until, seconds=8.0):
-    """Take batches until `until(readings)` holds; return the readings of each tag."""
-    got = []
-    async with asyncio.timeout(seconds):
-        async for batch in stream:
-            got.append(batch)
-            if until(found := readings(got)):
-                return found
-    raise AssertionError("the stream ended")
-
-
-async def values(connection, group):
-    """Return the first reading of each tag in either mode."""
-    if hasattr(connection, "read"):
-        found = readings(await connection.read(group))
-    else:
-        found = await take(connection.batches([group]), lambda found: len(found) == len(group.points))
-    return {tag: each[0] for tag, each in found.items()}
 
 
 @pytest.fixture(params=["poll", "subscribe"])
@@ -127,7 +108,7 @@ async def test_a_limit_that_is_not_told_is_found(serve, connected, names, mode, 
 
 async def test_changes_are_sent(serve, connected, names):
     """What changes comes by itself, once, with its time, while what does not is given once at the start."""
-    server = serve(own="changes")
+    server = serve(own="changing")
     async with connected(server) as connection:
         stream = connection.batches([names("Double", "Int32")])
         await take(stream, lambda found: len(found) == 2)
@@ -168,160 +149,6 @@ async def test_values_between_two_publications_are_kept(serve, connected, names)
     assert np.median(np.diff(times)) < 0.2e9
 
 
-async def test_a_node_that_vanishes_is_bad_alone_and_comes_back(serve, connected, names, mode):
-    """A node that is deleted is Bad, its neighbours go on, and it is Good again when it is there again."""
-    server = serve(own="vanishing", nodes=2, period=100)
-    ghost = f"Ghost {mode}"
-    server.do("add", name=ghost, type="Double", value=1.0)
-    group = names(ghost, "n0")
-    async with connected(server, mode=mode, refresh="300ms") as connection:
-        stream = connection.batches([group]) if mode == "subscribe" else polls(connection, group)
-        await take(stream, lambda found: len(found) == 2 and found[0][0].good)
-        server.do("remove", name=ghost)
-        found = await take(stream, lambda found: 0 in found and not found[0][-1].good and 1 in found)
-        assert found[0][-1].status in {StatusCode.BAD_NODE_ID_UNKNOWN, StatusCode.BAD_NODE_ID_INVALID}
-        assert found[1][-1].good
-        server.do("add", name=ghost, type="Double", value=2.0)
-        await take(stream, lambda found: 0 in found and found[0][-1].good)
-        server.do("set", name=ghost, type="Double", value=3.0)
-        await take(stream, lambda found: 0 in found and found[0][-1].value == 3.0)
-
-
-async def polls(connection, group):
-    """Yield batches as the runtime would."""
-    while True:
-        for batch in await connection.read(group):
-            yield batch
-        await asyncio.sleep(0.05)
-
-
-async def test_a_namespace_that_moves_is_found_again(serve, connected, names, mode):
-    """After a restart with other namespaces before it, an address by URI leads to the same node."""
-    server = serve(own="moving")
-    assert server.ready["namespace"] == 2
-    server.start(namespaces=3)
-    try:
-        assert server.ready["namespace"] == 5
-        async with connected(server, mode=mode) as connection:
-            assert (await values(connection, names("Double")))[0].value == 21.25
-    finally:
-        server.start(namespaces=0)
-
-
-async def test_an_empty_server_heals(serve, connected, names, mode):
-    """From a server that has not built its nodes yet all is Bad, and Good as soon as they are there."""
-    server = serve(own="empty", empty=True).start()
-    async with connected(server, mode=mode, refresh="300ms") as connection:
-        group = names("Late")
-        stream = connection.batches([group]) if mode == "subscribe" else polls(connection, group)
-        found = await take(stream, lambda found: 0 in found)
-        assert found[0][0].status == StatusCode.BAD_NODE_ID_UNKNOWN
-        server.do("add", name="Late", type="Double", value=5.0)
-        found = await take(stream, lambda found: found[0][-1].good)
-        assert found[0][-1].value == 5.0
-
-
-async def test_a_server_of_another_kind_is_waited_for(serve, connected, mode):
-    """A namespace that no one knows makes its tag Bad alone."""
-    group = group_of(plugin, ["nsu=urn:nobody;s=A", "i=2259"], period=10**8)
-    async with connected(serve(), mode=mode) as connection:
-        found = await values(connection, group)
-    assert found[0].status == StatusCode.BAD_NODE_ID_UNKNOWN
-    assert found[1].value == 0
-
-
-async def within(seconds, doing):
-    """Return what comes of it, in time."""
-    async with asyncio.timeout(seconds):
-        return await doing
-
-
-async def ends(connection, group):
-    """Read on until it raises; return the error and the seconds it took."""
-    began = time.monotonic()
-    with pytest.raises((NotConnected, Timeout)) as caught:
-        async for _ in connection.batches([group]) if hasattr(connection, "batches") else polls(connection, group):
-            pass
-    assert caught.value.message
-    assert caught.value.hint
-    return time.monotonic() - began
-
-
-async def test_killed_server_is_not_connected(serve, connected, names, mode):
-    """Kill -9 of the server is told within a second, closing is quick, and a new connection works after a restart."""
-    server = serve(own="killed")
-    async with connected(server, mode=mode) as connection:
-        end = asyncio.create_task(ends(connection, names("Double")))
-        await asyncio.sleep(0.5)
-        server.kill()
-        assert await within(5, end) < 2
-        began = time.monotonic()
-    assert time.monotonic() - began < 2
-    server.start()
-    async with connected(server, mode=mode) as connection:
-        assert (await values(connection, names("Double")))[0].value == 21.25
-
-
-async def test_stopped_server_is_not_connected(serve, connected, names, mode):
-    """A server that is stopped in its tracks is told within keep-alive and timeout, and closing does not hang."""
-    server = serve(own="stopped")
-    async with connected(server, mode=mode, timeout="1s", keep_alive="500ms") as connection:
-        end = asyncio.create_task(ends(connection, names("Double")))
-        await asyncio.sleep(0.5)
-        server.pause()
-        try:
-            assert await within(10, end) < 5
-            began = time.monotonic()
-            await connection.aclose()
-            assert time.monotonic() - began < 2.5
-        finally:
-            server.resume()
-
-
-async def test_idle_subscription_is_kept_alive(serve, connected, names):
-    """Where nothing changes nothing is sent, and that alone is no loss; the session outlives its own time-out."""
-    server = serve(own="idle")
-    async with connected(server, keep_alive="200ms", refresh="10m") as connection:
-        stream = connection.batches([names("Double")])
-        await take(stream, lambda found: 0 in found)
-        with pytest.raises(TimeoutError):
-            await take(stream, lambda _found: True, seconds=3)
-        server.do("set", name="Double", type="Double", value=1.0)
-        await take(stream, lambda found: found[0][-1].value == 1.0)
-
-
-async def test_a_subscription_that_the_server_drops_is_told(serve, connected, names):
-    """When the server gives a subscription up, the stream ends with NotConnected, never silently."""
-    server = serve(own="dropped")
-    async with connected(server) as connection:
-        end = asyncio.create_task(ends(connection, names("Double")))
-        await asyncio.sleep(0.5)
-        server.do("drop")
-        assert await within(10, end) < 8
-
-
-async def test_sessions_do_not_pile_up(serve, connected, names, mode):
-    """Ten connections one after another leave no session, no subscription and no socket behind."""
-    server = serve(own="piling", max_sessions=2)
-    for _ in range(10):
-        async with connected(server, mode=mode) as connection:
-            await values(connection, names("Double"))
-    counts = server.do("counts")
-    assert (counts["sessions"], counts["subscriptions"]) == (0, 0)
-
-
-async def test_a_full_server_is_waited_for(serve, connected):
-    """A server without a free session is NotConnected with a cure, and lets us in when one is free."""
-    server = serve(own="full", max_sessions=1)
-    async with connected(server):
-        with pytest.raises(NotConnected, match="BadTooManySessions") as caught:
-            async with connected(server):
-                pass
-        assert "session" in caught.value.hint
-    async with connected(server):
-        pass
-
-
 async def test_browse(serve, connected):
     """Browsing lists nodes with type and value now, by addresses that outlive a re-index; large folders too."""
     server = serve(nodes=50, max_nodes_per_read=10, max_items_per_call=10, period=50)
@@ -337,11 +164,3 @@ async def test_browse(serve, connected):
         assert len(below) > 60
         with pytest.raises(BadAddress):
             await connection.browse("nsu=urn:shoptwin:test;s=Nowhere")
-
-
-async def test_closed_connection_is_not_connected(serve, connected, names, mode):
-    """After `aclose` nothing is read, and that is an error of its own, not of Python."""
-    async with connected(serve(), mode=mode) as connection:
-        await connection.aclose()
-        await connection.aclose()
-        await ends(connection, names("Double"))
