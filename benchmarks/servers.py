@@ -1,0 +1,195 @@
+"""The others: a Modbus slave, a broker, an OPC UA server and the daemon itself, each a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from shoptwin.domain.errors import ShoptwinError
+from shoptwin.serve.client import Client
+from shoptwin.testing import free_port
+from shoptwin.testing.node_opcua import NodeOpcua, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+SBIN = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
+"""Debian puts mosquitto where only root's PATH looks."""
+MIB = 1 << 20
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder on the disk of the project, not in memory: what is measured here waits for a real disk."""
+    parent = ROOT / "build"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as name:
+        yield Path(name)
+
+
+class Slave:
+    """The Modbus slave of slave.py."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "slave.py"), str(self.port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._answer()
+
+    @property
+    def url(self) -> str:
+        """What a user would write into the configuration."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def set(self, address: int, word: int) -> int:
+        """Write a holding register; return when (monotonic clock, ns)."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.write(f"set {address} {word}\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        if line := self._process.stdout.readline():
+            return line.strip()
+        raise RuntimeError("the Modbus slave ended")
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def slave() -> Iterator[Slave]:
+    """Give a running Modbus slave."""
+    one = Slave()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def no_node() -> str:
+    """Return why node-opcua cannot run here, naming the package; empty where it can."""
+    return missing(ROOT)
+
+
+@contextmanager
+def opcua(**options: object) -> Iterator[NodeOpcua]:
+    """Give a running node-opcua."""
+    server = NodeOpcua(ROOT, **options)
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
+def no_broker() -> str:
+    """Return why mosquitto cannot run here, naming the package; empty where it can."""
+    return "" if shutil.which("mosquitto", path=SBIN) else "mosquitto is not installed (apt install mosquitto)"
+
+
+@contextmanager
+def broker(folder: Path) -> Iterator[int]:
+    """Give the port of a running mosquitto."""
+    port, config = free_port(), folder / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n")
+    program = shutil.which("mosquitto", path=SBIN)
+    if program is None:
+        raise RuntimeError(no_broker())
+    process = subprocess.Popen([program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Daemon:
+    """`shoptwin run` on a configuration, started by `daemon()`."""
+
+    def __init__(self, folder: Path, text: str, *arguments: str) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "shoptwin.toml"
+        config.write_text(text)
+        began = time.perf_counter()
+        with (folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "shoptwin", "run", "--config", str(config), "--state-dir", str(folder / "state"),
+                 "--log-format", "json", *arguments],
+                stdout=log, stderr=log, cwd=folder,
+            )  # fmt: skip
+        self.client = Client(folder / "state" / "shoptwin.sock")
+        self._process_info = psutil.Process(self._process.pid)
+        self._wait(lambda status: True)
+        self.started_in = time.perf_counter() - began
+        """Seconds from the start of the process until its door answers."""
+
+    def status(self) -> dict[str, Any]:
+        """Return what `shoptwin status` shows."""
+        found: dict[str, Any] = self.client.get("/v1/status")
+        return found
+
+    def connected(self) -> Daemon:
+        """Wait until all devices are read and the broker is there."""
+        self._wait(lambda status: all(d["health"] == "connected" for d in status["devices"])
+                   and status["outbox"].get("connected", True))  # fmt: skip
+        return self
+
+    def _wait(self, until: Any) -> None:  # noqa: ANN401 - a predicate over JSON
+        for _ in range(1200):
+            if self._process.poll() is not None:
+                break
+            with suppress(ShoptwinError):
+                if until(self.status()):
+                    return
+            time.sleep(0.05)
+        raise RuntimeError(f"the daemon did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that it has used, without its children (learning)."""
+        times = self._process_info.cpu_times()
+        return float(times.user + times.system)
+
+    def memory(self) -> tuple[float, float]:
+        """Return RSS and PSS in MB (2**20 bytes)."""
+        info = self._process_info.memory_full_info()
+        return info.rss / MIB, getattr(info, "pss", 0) / MIB
+
+    def close(self) -> None:
+        """End it as systemd would."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def daemons(*wanted: tuple[Path, str]) -> Iterator[list[Daemon]]:
+    """Give running daemons, one for each folder and configuration."""
+    with ExitStack() as stack:
+        running = []
+        for folder, text in wanted:
+            one = Daemon(folder, text)
+            stack.callback(one.close)
+            running.append(one.connected())
+        yield running
