@@ -125,16 +125,29 @@ class Wires:
             )
         return functions, services
 
+    def verify(self) -> None:
+        """Raise AssertionError where anything but reading was seen on any of them."""
+        faults = [fault for wire in self.all for fault in wire.faults]
+        assert not faults, f"the daemon asked for more than reading: {faults}"
+
 
 @pytest.fixture(scope="session")
 def wires(floor: Floor) -> Iterator[Wires]:
     """Give the watches of the whole suite; at its end nothing but reading may have been seen on any of them."""
     made = Wires(floor)
     yield made
-    faults = [fault for wire in made.all for fault in wire.faults]
     for wire in made.all:
         wire.down()
-    assert not faults, f"the daemon asked for more than reading: {faults}"
+    made.verify()
+
+
+@pytest.fixture
+def own_wires(floor: Floor) -> Iterator[Wires]:
+    """Give watches of a test's own, on which it may do what the daemon must not."""
+    made = Wires(floor)
+    yield made
+    for wire in made.all:
+        wire.down()
 
 
 class Slave:
@@ -142,6 +155,8 @@ class Slave:
 
     def __init__(self, floor: Floor) -> None:
         self.words = [0] * 2000
+        self.mute = False
+        """Whether it keeps its connections and answers nothing."""
         self.port = 0
         self._floor = floor
         self._server: Any = None
@@ -164,6 +179,8 @@ class Slave:
 
     async def _start(self) -> None:
         async def answer(_f: int, first: int, start: int, count: int, current: list[int], written: Any) -> Any:
+            while self.mute:
+                await asyncio.sleep(0.05)
             if written is None:
                 current[start - first : start - first + count] = self.words[start : start + count]
                 return None
@@ -289,10 +306,10 @@ class Daemon:
             capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
 
-    def ledger(self, query: str) -> list[tuple[Any, ...]]:
+    def ledger(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return rows of the ledger's file."""
         with closing(sqlite3.connect(f"file:{self.state / 'ledger.db'}?mode=ro", uri=True)) as db:
-            return db.execute(query).fetchall()
+            return db.execute(query, values).fetchall()
 
     def kill(self) -> None:
         """Kill -9."""
