@@ -61,9 +61,8 @@ class Verdicts:
             return replace(blank, state=Verdict.NO_DATA, note=f"needs {words.plain(needed)}: {lacking}")
         return None
 
-    def unchanged(self, track: Track, layout: Layout, now: int, progress: float) -> Assessment:
+    def unchanged(self, track: Track, now: int, progress: float) -> Assessment:
         """Return the latest verdict while an indicator has no news; after too long there is no data."""
-        del layout
         latest = track.latest
         if latest is None:
             note = f"{track.indicator}: nothing was received yet"

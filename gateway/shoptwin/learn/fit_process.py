@@ -32,6 +32,8 @@ LEAST_ROWS = 16
 _LONGER = f"At least {LEAST_ROWS} are needed: learn for longer"
 _RANGE, _SIZE = 0.5, 0.05
 """How far beyond the learned setpoints and loads is still known: of their range, and of their size."""
+_PRESENT = 0.75
+"""Share of the rows in which a value must be there to be looked at."""
 _WALK_DEVIATIONS = 3.0
 """Standard deviations of a tag's own random walk that its limit is widened by."""
 
@@ -45,6 +47,8 @@ class Columns:
     lags: dict[str, list[int]]
     """Temperature tag -> its lagged drivers."""
     contexts: list[int]
+    young: set[str]
+    """Temperatures of which not every lag had run for its time constant through most of the learning part."""
 
 
 def fit_process(names: Sequence[str], x: Array, tail: float) -> tuple[Process, list[str]]:
@@ -98,19 +102,19 @@ def _slow(names: Sequence[str], columns: Columns, explained: dict[int, Explained
 
 
 def _columns(names: Sequence[str], x: Array) -> Columns:
-    out = Columns([], [], {}, [])
+    out = Columns([], [], {}, [], set())
     for i, text in enumerate(names):
         if text == STATE:
             out.contexts.append(i)
             continue
         name = Name.parse(text)
         present = x[~np.isnan(x[:, i]), i]
-        if name.role in IGNORED or len(present) < 0.75 * len(x):
+        often = len(present) >= _PRESENT * len(x)
+        varies = len(present) > 0 and bool(np.ptp(present) > 0)
+        if _lagged(name):
+            _lag(out, name.tag, i, often=often, varies=varies)
+        elif name.role in IGNORED or name.feature != VALUE or not often:
             continue
-        varies = len(present) > 0 and np.ptp(present) > 0
-        if name.feature != VALUE:
-            if "_" in name.feature and varies:
-                out.lags.setdefault(name.tag, []).append(i)
         elif name.role in CONTEXTS:
             if name.role is not Role.AMBIENT:
                 out.contexts.append(i)
@@ -119,6 +123,18 @@ def _columns(names: Sequence[str], x: Array) -> Columns:
         elif varies:
             out.evidence.append(i)
     return out
+
+
+def _lag(out: Columns, tag: str, column: int, *, often: bool, varies: bool) -> None:
+    if not often:
+        out.young.add(tag)
+    elif varies:
+        out.lags.setdefault(tag, []).append(column)
+
+
+def _lagged(name: Name) -> bool:
+    """Tell whether an observed value is a lagged driver of a temperature (`load_600s`)."""
+    return "_" in name.feature
 
 
 def _complete(x: Array, columns: Sequence[int]) -> Array:
@@ -149,7 +165,9 @@ def _explain(names: Sequence[str], x: Array, columns: Columns) -> tuple[Array, d
     for j, column in enumerate(columns.evidence):
         mix[column, j] = 1.0
         name = Name.parse(names[column])
-        if name.role is Role.TEMPERATURE:
+        if name.role is Role.TEMPERATURE and name.tag in columns.young:
+            drivers = []  # how its slowest parts warm up has not been seen: nothing can be claimed to explain it
+        elif name.role is Role.TEMPERATURE:
             drivers = columns.lags.get(name.tag, []) or columns.drivers
         else:  # the weather moves temperatures alone
             drivers = [d for d in columns.drivers if Name.parse(names[d]).role is not Role.AMBIENT]

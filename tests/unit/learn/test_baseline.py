@@ -160,6 +160,19 @@ def test_load_and_ambient_explain_a_temperature(evidence):
     assert both_ways(baseline, fouled)[-1]["score"][0] > 1
 
 
+def test_a_temperature_is_not_explained_before_its_slowest_lag_has_run(evidence):
+    """Two hours tell nothing of a body of four: beside other tags its temperature is not judged."""
+    rng = np.random.default_rng(14)
+    names = ("temperature:motor:value", "current:fan:value", "load:load:value",
+             "temperature:motor:load_600s", "temperature:motor:load_14400s")  # fmt: skip
+    load = np.repeat(rng.uniform(20, 90, 12), 10)
+    slow = np.full(120, np.nan)
+    rows = np.column_stack([20 + 0.5 * load, rng.normal(size=120), load, load, slow])
+    assert fit(evidence(names, rows), PROCESS).evidence == ("current:fan:value",)
+    rows[:, 4] = load
+    assert fit(evidence(names, rows), PROCESS).evidence == ("temperature:motor:value", "current:fan:value")
+
+
 def test_a_start_up_is_trimmed(evidence, pump, pump_names):
     """A start-up among the learning rows does not widen what is normal."""
     rng = np.random.default_rng(10)
