@@ -1,4 +1,4 @@
-"""`make bench`: the numbers of DESIGN §7, each measured beside its baseline; docs/reference/benchmarks.md explains them.
+"""`make bench`: the numbers of the design, each beside its baseline; docs/reference/benchmarks.md explains them.
 
 A number that does not hold is shown as it is. The exit code is 1 only where a benchmark itself breaks.
 """
@@ -52,8 +52,8 @@ def main() -> int:
     }
     write(ROOT / "build" / "bench.json", found, about)
     held = [row.ok for row in found if row.ok is not None]
-    print(f"\n{sum(held)} of {len(held)} hold; {took:.0f} s on {os.cpu_count()} cores, load {about['load_before']} before"
-          f" and {about['load_after']} after; build/bench.json has it all")  # fmt: skip
+    print(f"\n{sum(held)} of {len(held)} hold; {took:.0f} s on {os.cpu_count()} cores; build/bench.json has it all")
+    print(f"load {about['load_before']} before, {about['load_after']} after: where others are at work, run it again")
     return 1 if broken else 0
 
 

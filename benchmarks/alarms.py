@@ -49,4 +49,4 @@ def _encoded(times: int) -> Row:
     )
     (both,) = in_turns(lambda: cpu_each(lambda: composer.alarm(event, 1), times))
     note = f"json.dumps; composing event and alarm of a transition takes {both:.0f} us"
-    return cheaper("alarms: an alarm's payload as JSON", mine, "us CPU", other, note)
+    return cheaper("alarms: an alarm's payload as JSON", mine, "us CPU", baseline=other, against=note)

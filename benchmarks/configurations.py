@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 OPCUA = "nsu=urn:shoptwin:test;s="
 ROLES = ("temperature", "vibration", "power", "load", "pressure", "flow", "speed", "current", "other", "other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,14 @@ def _session(model: Shipped, times: int) -> Row:
         lambda: cpu_each(lambda: model.session.run(feeds), times, MACHINES),
         lambda: cpu_each(lambda: [model.session.run(one) for one in each], times // 5, MACHINES),
     )
-    return cheaper("models: a small model, batch of 64", mine, "us CPU a window", other, "one call a window", least=20)
+    return cheaper(
+        "models: a small model, batch of 64",
+        mine,
+        "us CPU a window",
+        baseline=other,
+        against="one call a window",
+        least=20,
+    )
 
 
 def _small(model: Shipped, times: int) -> Row:
@@ -65,7 +73,9 @@ def _small(model: Shipped, times: int) -> Row:
         lambda: cpu_each(lambda: together.compute(tags, values, next(clock) * SECOND), times, MACHINES),
         lambda: cpu_each(one_by_one, times, MACHINES),
     )
-    return cheaper("models: the same with its state kept", mine, "us CPU a window", other, "one call a window")
+    return cheaper(
+        "models: the same with its state kept", mine, "us CPU a window", baseline=other, against="one call a window"
+    )
 
 
 def _features(model: Shipped, times: int) -> Iterable[Row]:
@@ -81,8 +91,8 @@ def _features(model: Shipped, times: int) -> Iterable[Row]:
     )
     _same(features.compute(waves[:1])[0], by_hand(waves[0], edges, careful=True))
     name, naively = "models: features of a 4096-sample window", "numpy a window, feature by feature"
-    yield cheaper(name, mine, "us CPU", naive, naively, least=5)
-    yield cheaper(name, mine, "us CPU", careful, "the same with one spectrum for all features")
+    yield cheaper(name, mine, "us CPU", baseline=naive, against=naively, least=5)
+    yield cheaper(name, mine, "us CPU", baseline=careful, against="the same with one spectrum for all features")
 
 
 def _same(ours: np.ndarray, theirs: list[float]) -> None:
@@ -97,10 +107,7 @@ def by_hand(wave: Waveform, edges: list[int], *, careful: bool) -> list[float]:
     """
     parts = [part - part.mean() for part in np.split(wave.physical().astype(float), SAMPLES // SEGMENT)]
     known = spectrum(parts)
-    bands = [
-        float(np.log((known if careful else spectrum(parts))[low:high].sum()))
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    bands = [float(np.log((known if careful else spectrum(parts))[low:high].sum())) for low, high in pairwise(edges)]
     scalars = [0.5 * np.log(mean_square(parts)), np.log(peak(parts)), kurtosis(parts), crest(parts)]
     return [*bands, *scalars, velocity(known if careful else spectrum(parts), wave.rate), *envelope(parts)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from typing import TYPE_CHECKING
 
 from measure import spent
@@ -18,6 +17,7 @@ from shoptwin.runtime.clock import SystemClock
 from shoptwin.store.ledger import Ledger, add_message, counts
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable
     from pathlib import Path
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,24 +27,23 @@ class Row:
     """What the baseline is, or why there is no number."""
 
 
-def better(name: str, value: float, unit: str, baseline: float, against: str, *, least: float | None = None) -> Row:
+def better(name: str, value: float, unit: str, *, baseline: float, against: str, least: float | None = None) -> Row:
     """Return a row of a rate (more is better), held against a baseline that it must beat `least` times."""
-    return _compared(name, value, unit, baseline, against, value / baseline, least)
+    return _held(Row(name, value, unit, baseline, value / baseline, note=f"against {against}"), least)
 
 
-def cheaper(name: str, value: float, unit: str, baseline: float, against: str, *, least: float | None = None) -> Row:
+def cheaper(name: str, value: float, unit: str, *, baseline: float, against: str, least: float | None = None) -> Row:
     """Return a row of a cost (less is better), held against a baseline that it must beat `least` times."""
-    return _compared(name, value, unit, baseline, against, baseline / value, least)
+    return _held(Row(name, value, unit, baseline, baseline / value, note=f"against {against}"), least)
 
 
-def _compared(
-    name: str, value: float, unit: str, baseline: float, against: str, ratio: float, least: float | None
-) -> Row:
-    hold, ok = ("", None) if least is None else (f">= {least:g}x", ratio >= least)
-    return Row(name, value, unit, baseline, ratio, hold, ok, f"against {against}")
+def _held(row: Row, least: float | None) -> Row:
+    if least is None or row.ratio is None:
+        return row
+    return replace(row, hold=f">= {least:g}x", ok=row.ratio >= least)
 
 
-def at_most(name: str, value: float, unit: str, most: float, note: str = "", baseline: float | None = None) -> Row:
+def at_most(name: str, value: float, unit: str, most: float, note: str = "", *, baseline: float | None = None) -> Row:
     """Return a row of a cost with a bound of its own."""
     ratio = None if baseline is None else baseline / value
     return Row(name, value, unit, baseline, ratio, f"<= {most:g}", value <= most, note)

@@ -138,7 +138,7 @@ class Daemon:
             )  # fmt: skip
         self.client = Client(folder / "state" / "shoptwin.sock")
         self._process_info = psutil.Process(self._process.pid)
-        self._wait(lambda status: True)
+        self._wait(bool)
         self.started_in = time.perf_counter() - began
         """Seconds from the start of the process until its door answers."""
 

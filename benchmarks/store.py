@@ -96,7 +96,9 @@ def _stored_a_second(folder: Path, seconds: int) -> Row:
         return seconds * TAGS / cost.cpu
 
     mine, other = in_turns(ours, theirs, turns=3)
-    return better("store: samples stored", mine, "1/CPU s", other, "sqlite-utils insert_all a poll", least=10)
+    return better(
+        "store: samples stored", mine, "1/CPU s", baseline=other, against="sqlite-utils insert_all a poll", least=10
+    )
 
 
 def _bytes(folder: Path, *, warm: int, seconds: int) -> Iterable[Row]:
@@ -166,7 +168,14 @@ def _day(folder: Path, tags: int) -> Row:
         connection.close()
     if set(counted) != {86_400}:
         raise RuntimeError(f"a day has 86,400 seconds, not {sorted(set(counted))}")
-    return cheaper("store: read a day of a tag at 1 Hz", mine, "ms", other, "rows with an index into arrays", least=15)
+    return cheaper(
+        "store: read a day of a tag at 1 Hz",
+        mine,
+        "ms",
+        baseline=other,
+        against="rows with an index into arrays",
+        least=15,
+    )
 
 
 def _columns(found: Sequence[tuple[int, float, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
