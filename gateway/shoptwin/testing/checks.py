@@ -39,7 +39,7 @@ def settings(plugin: Plugin, raw: Mapping[str, object]) -> Any:  # noqa: ANN401 
 def polled_or_skip(connection: Connection) -> Polled:
     """Return the connection as one that is polled; skip the test where it is not."""
     if not isinstance(connection, Polled):
-        pytest.skip("this driver's devices send by themselves")
+        pytest.skip("does not apply: this driver's devices send by themselves")
     return connection
 
 

@@ -75,7 +75,7 @@ class DriverContract:
     def test_importing_imports_no_protocol_library(self) -> None:
         """Importing the driver does not import its protocol library, which costs memory on a small box."""
         if not self.package or not self.protocol:
-            pytest.skip("name `package` and `protocol` to have this checked")
+            pytest.skip("does not apply: name `package` and `protocol` to have this checked")
         check = f"import sys, {self.package}; print(*[m for m in {self.protocol!r} if m in sys.modules])"
         done = subprocess.run(  # noqa: S603 - our own interpreter and our own text
             [sys.executable, "-c", check], capture_output=True, text=True, check=False
@@ -272,7 +272,7 @@ class DriverContract:
     async def test_browsing_finds_addresses(self, plugin: Plugin, connection: Connection) -> None:
         """What browsing offers as a value is an address that the driver itself understands."""
         if not isinstance(connection, Browsable):
-            pytest.skip("this driver cannot browse")
+            pytest.skip("does not apply: this driver cannot browse")
         await connection.connect()
         try:
             candidates = list(await connection.browse())
