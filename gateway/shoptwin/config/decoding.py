@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -43,7 +44,7 @@ def decode(form: type[S], table: object, at: Path, problems: Problems, extra: It
     if not isinstance(table, dict):
         problems.add(at, f"must be a table, not {_kind(table)}")
         return None
-    fields = {field.encode_name: field for field in msgspec.structs.fields(form)}
+    fields = _fields(form)
     unknown = [key for key in table if key not in fields and key not in extra]
     meant = {nearest(key, [*fields, *extra]) for key in unknown}
     for key in unknown:
@@ -62,6 +63,12 @@ def decode(form: type[S], table: object, at: Path, problems: Problems, extra: It
             if key not in meant:
                 problems.add(at, f"needs the key '{key}'", _purpose(field.type))
     return _build(form, values, at, problems) if whole else None
+
+
+@cache
+def _fields(form: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return a struct's fields by their keys; msgspec works them out anew at each call, a millisecond a tag."""
+    return {field.encode_name: field for field in msgspec.structs.fields(form)}
 
 
 def _build(form: type[S], values: dict[str, Any], at: Path, problems: Problems) -> S | None:

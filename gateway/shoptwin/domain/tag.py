@@ -123,6 +123,7 @@ class TagTable:
     def __init__(self, tags: Iterable[Tag] = ()) -> None:
         self._tags: list[Tag | None] = []
         self._index: dict[str, int] = {}
+        self._of_machine: dict[str, tuple[int, ...]] = {}
         self.replace(tags)
 
     def replace(self, tags: Iterable[Tag]) -> None:
@@ -136,6 +137,10 @@ class TagTable:
                 self._tags.append(tag)
             else:
                 self._tags[self._index[tag.id]] = tag
+        of_machine: dict[str, list[int]] = {}
+        for index, tag in self:
+            of_machine.setdefault(tag.machine, []).append(index)
+        self._of_machine = {machine: tuple(indices) for machine, indices in of_machine.items()}
 
     def __len__(self) -> int:
         """Count the indices given so far, holes included: the length of an array over all tags."""
@@ -159,4 +164,4 @@ class TagTable:
 
     def of_machine(self, machine: str) -> tuple[int, ...]:
         """Return the indices of one machine's tags, in the order of the configuration."""
-        return tuple(i for i, tag in self if tag.machine == machine)
+        return self._of_machine.get(machine, ())
