@@ -112,8 +112,7 @@ class Assessor:
             return self._verdicts.unchanged(track, now, self._progress(track, now))
         if not window.maintenance and window.state is not MachineState.OFF and np.isfinite(row.values[:-1]).any():
             if not track.first and not track.pointer.since:
-                track.pointer = Pointer(track.pointer.version, now)
-                files.write_pointer(self._learned, track.machine, track.indicator, track.pointer)
+                self._point(track, Pointer(track.pointer.version, now))
             track.observe(now, row.values)
             values = row.values.astype(np.float32)
             observations.append(Observation(track.machine, track.indicator, now, window.state, track.names, values))
@@ -170,12 +169,19 @@ class Assessor:
     def forget(self, machine: str, indicator: str, since: int) -> None:
         """Start one baseline anew: nothing from before `since` (ns UTC) is learned from. Kept across restarts."""
         track = self._tracks[machine, indicator]
-        track.pointer = Pointer("", since)
-        files.write_pointer(self._learned, machine, indicator, track.pointer)
         track.swap(None)
         track.recent = deque(maxlen=track.recent.maxlen)
         track.rows, track.tried, track.first, track.alarm, track.against = 0, 0, since, False, 0
         track.latest, track.problem = None, ""
+        self._point(track, Pointer("", since))
+
+    def _point(self, track: Track, pointer: Pointer) -> None:
+        """Keep from when a track is learned from; a disk that does not take it stops neither learning nor judging."""
+        track.pointer = pointer
+        try:
+            files.write_pointer(self._learned, track.machine, track.indicator, pointer)
+        except OSError as e:
+            track.problem = f"{self._learned} cannot be written ({e.strerror}): after a restart learning begins anew"
 
     def sensor_replaced(self, tag: int, now: int) -> tuple[str, str]:
         """Start the baseline anew that the tag (its index) belongs to; returns its machine and indicator.

@@ -279,6 +279,16 @@ def test_a_restart_goes_on_with_what_was_learned(bench, epoch):
     assert made.assessor.requests(epoch + 260 * SECOND) == ()
 
 
+def test_a_disk_that_cannot_be_written_stops_no_verdict(bench, epoch):
+    """Where nothing can be kept, learning goes on in memory, and what is wrong is told."""
+    made = bench(PUMP, until=epoch + 200 * SECOND)
+    made.learned.parent.mkdir(exist_ok=True)
+    made.learned.write_text("a file where the folder should be")
+    said = made.step(epoch, pump(np.random.default_rng(13)))["health"]
+    assert said.state is Verdict.LEARNING
+    assert "cannot be written" in made.assessor.refused["m1/process"]
+
+
 def test_a_later_until_is_learned_anew(bench, epoch):
     """A user who moves `until` past the old one gets a new baseline at that time, and the old one judges until then."""
     made, rng = taught(bench, epoch)
