@@ -50,7 +50,8 @@ class TemperatureFeatures:
     def compute(self, tags: Sequence[int], values: NDArray[np.float64], now: int) -> NDArray[np.float32]:
         """Return features [n, all of the model's] of tags whose (temperature, ambient, load) are `values` [n, 3].
 
-        A lag is NaN until its filter has run for its time constant: before, it tells its own start.
+        A lag is NaN until its filter has run for its time constant: before, it tells its own start. Without a value
+        its level, slope and spread are NaN, so that a sensor that is Bad leaves no evidence.
         """
         if not len(tags):
             return np.empty((0, len(self.model.features)), np.float32)
@@ -69,4 +70,5 @@ class TemperatureFeatures:
             if now - lag.started < self._slowest:
                 young = self._taus > (now - lag.started) / SECOND
                 features[i, 3:][np.tile(young, 2)] = np.nan
+        features[~np.isfinite(values[:, 0]), :3] = np.nan
         return features
