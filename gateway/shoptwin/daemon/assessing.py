@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shoptwin.domain.assessment import Assessment, Judgement, Verdict
+from shoptwin.domain.timing import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from shoptwin.runtime.executor import Worker
     from shoptwin.runtime.supervise import Progress
 
-EVERY = 0.2
-"""Real seconds between two looks for windows that are due."""
+EVERY = SECOND // 5
+"""Nanoseconds of the clock between two looks for windows that are due …"""
+LEAST = 0.005
+"""… and at least so many real seconds: a scaled clock brings the data as much faster."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,9 +38,10 @@ class Assessing:
 
     async def run(self) -> None:
         """Assess what is due, until cancelled; the loop goes on meanwhile."""
+        pause = max(LEAST, self._pipeline.clock.real(EVERY))
         while True:
             self._progress.expect("assess", 60)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(pause)
             if windows := self._pipeline.windows():
                 self._pipeline.conclude(await self._worker.run(lambda found=windows: self._assess(found)))  # type: ignore[misc]
 
