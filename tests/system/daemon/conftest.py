@@ -246,6 +246,10 @@ class Daemon:
         key = ("opc.tcp" if isinstance(server, NodeOpcua) else "tcp"), server.port
         return self.wires.setdefault(key, self.wires.get(key) or self._all.to(*key))
 
+    def urls(self) -> list[str]:
+        """Return the devices' URLs as the daemon knows them, each through its watch."""
+        return [f"{scheme}://127.0.0.1:{wire.port}" for (scheme, _), wire in self.wires.items()]
+
     def _wired(self, found: re.Match[str]) -> str:
         key = found[1], int(found[2])
         if key not in self.wires:

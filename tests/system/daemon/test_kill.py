@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from typing import Any
 
@@ -114,6 +115,12 @@ def broker_away(plc: Any, mosquitto: Any, heard: Any, gateway: Any, seconds: flo
     made = Crossings(plc, gateway)
     for _ in range(2):
         made.cross(0)
+        mosquitto.process.send_signal(
+            signal.SIGSTOP
+        )  # what is sent now is taken by the kernel, and acknowledged by nobody
+        for machine in range(MACHINES):
+            made.cross(machine)
+        time.sleep(0.3)
         mosquitto.kill()
         end = time.monotonic() + seconds / 2
         while time.monotonic() < end:
