@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rows import Row, lines, write
 from servers import ROOT
@@ -26,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=TOPICS, help="run this topic alone; may be repeated")
     parser.add_argument("--quick", action="store_true", help="shorter runs: rougher numbers, under two minutes")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench.json", help="where the rows are written")
     arguments = parser.parse_args()
     began, load = time.monotonic(), os.getloadavg()
     found: list[Row] = []
@@ -37,7 +39,7 @@ def main() -> int:
         except Exception as error:  # noqa: BLE001 - the others are still worth their table
             traceback.print_exc()
             broken.append(topic)
-            found.append(Row(topic, None, "", note=f"broken: {error}"))
+            found.append(Row(topic, None, "", note=f"broken: {type(error).__name__}, see above"))
     print("\n".join(lines(found)))
     took = time.monotonic() - began
     about: dict[str, object] = {
@@ -50,9 +52,9 @@ def main() -> int:
         "load_before": round(load[0], 2),
         "load_after": round(os.getloadavg()[0], 2),
     }
-    write(ROOT / "build" / "bench.json", found, about)
+    write(arguments.out, found, about)
     held = [row.ok for row in found if row.ok is not None]
-    print(f"\n{sum(held)} of {len(held)} hold; {took:.0f} s on {os.cpu_count()} cores; build/bench.json has it all")
+    print(f"\n{sum(held)} of {len(held)} hold; {took:.0f} s on {os.cpu_count()} cores; {arguments.out.name} has it all")
     print(f"load {about['load_before']} before, {about['load_after']} after: where others are at work, run it again")
     return 1 if broken else 0
 

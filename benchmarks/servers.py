@@ -28,6 +28,8 @@ ROOT = HERE.parent
 SBIN = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
 """Debian puts mosquitto where only root's PATH looks."""
 MIB = 1 << 20
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "bytecode")}
+"""A daemon that has been installed finds its bytecode; one that compiles its sources at each start is 6 MB larger."""
 
 
 @contextmanager
@@ -134,7 +136,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "shoptwin", "run", "--config", str(config), "--state-dir", str(folder / "state"),
                  "--log-format", "json", *arguments],
-                stdout=log, stderr=log, cwd=folder,
+                stdout=log, stderr=log, cwd=folder, env=os.environ | BYTECODE,
             )  # fmt: skip
         self.client = Client(folder / "state" / "shoptwin.sock")
         self._process_info = psutil.Process(self._process.pid)
