@@ -69,6 +69,8 @@ class Pipeline:
     """All that happens to a value. The parts are made by the daemon or by the replay."""
 
     clock: Clock
+    table: TagTable
+    configured: tuple[Machine, ...]
     twin: Twin
     judge: LimitJudge
     bad_data: BadData
@@ -84,7 +86,11 @@ class Pipeline:
     """Machine -> indicator -> its latest assessment."""
     touched: set[str] = field(default_factory=set)
     """Machines that have changed since their state message was last composed."""
-    machines: tuple[str, ...] = ()
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """Names of the machines that are configured now."""
+        return tuple(machine.name for machine in self.configured)
 
     # 1. On each batch, in the loop: register -> twin -> limits -> alarms.
 
@@ -92,7 +98,7 @@ class Pipeline:
         """Apply a batch to the twin, keep it, and judge its limits."""
         now = self.clock.now()
         delta = self.twin.apply(batch)
-        self.samples.append(batch)
+        self.samples.append(batch if delta.kept is None else batch.where(delta.kept))
         for figures in self.summaries:
             figures.add(delta)
         self._tell_states(delta.states)
@@ -110,6 +116,8 @@ class Pipeline:
 
     def windows(self) -> list[Window]:
         """Return a window of each machine that is due to be assessed."""
+        if not self.clock.trusted:
+            return []  # learning by a clock of 1970 would think that half a century has passed once it is set
         now = self.clock.now()
         due = (m for m in self.machines if self.assessor.due(m, self.twin.fresh(m), now))
         return [self.twin.window(machine, now) for machine in due]
@@ -119,11 +127,13 @@ class Pipeline:
     def conclude(self, judgement: Judgement) -> None:
         """Take in what came of assessing windows."""
         self.samples.append_observations(judgement.observations)
-        for assessment in judgement.assessments:
+        # A reload may have taken a machine away while the worker thread was judging it.
+        assessments = [a for a in judgement.assessments if a.machine in self.machines]
+        for assessment in assessments:
             self.verdicts.setdefault(assessment.machine, {})[assessment.indicator] = assessment
             self.touched.add(assessment.machine)
             self.heard(assessment)
-        health = (health_condition(a) for a in judgement.assessments if a.indicator == HEALTH)
+        health = (health_condition(a) for a in assessments if a.indicator == HEALTH)
         self._inform(health, self.clock.now())
 
     # 4. Several times a second: what time alone does.
@@ -148,8 +158,9 @@ class Pipeline:
         return self._inform(inputs, self.clock.now())
 
     def resume(self) -> None:
-        """After a restart: machines that are still in maintenance stay silent, and delays that ran out are told."""
+        """After a restart: machines that are still in maintenance stay silent, and what ran out meanwhile is told."""
         now = self.clock.now()
+        self._maintain(self.maintenance.configure(self.table, self.configured, now), now)
         self.twin.maintenance = set(self.maintenance.machines)
         self._maintain(self.maintenance.tick(now), now)
         self._inform(self.maintenance.commands(self.book.definitions), now)
@@ -159,20 +170,24 @@ class Pipeline:
         self._maintain(changes, self.clock.now())
 
     def configure(self, table: TagTable, machines: Sequence[Machine], definitions: Mapping[str, AlarmDef]) -> None:
-        """Take on a reloaded configuration; what stays keeps its state."""
+        """Take on a reloaded configuration, as the assessor already has; what stays keeps its state.
+
+        What is live is judged again at once: a value that stands still would never be held against a new limit.
+        """
         now = self.clock.now()
+        self.table, self.configured = table, tuple(machines)
         self.twin.configure(table, machines)
         self.judge.configure(table, machines)
         self.bad_data.configure(table)
-        self.assessor.configure(table, machines)
         for figures in self.summaries:
             figures.configure(table, machines)
-        self.machines = tuple(machine.name for machine in machines)
         self.verdicts = {machine: self.verdicts.get(machine, {}) for machine in self.machines}
         self._announce(self.book.configure(definitions, now))
         self._maintain(self.maintenance.configure(table, machines, now), now)
         self._inform(self.maintenance.commands(self.book.definitions), now)  # new alarms of a machine in maintenance
-        self.touched |= set(self.machines)
+        live = self.twin.snapshot()
+        self._inform((*self.judge.judge(live), *self.bad_data.judge(live)), now)
+        self.touched = set(self.machines)
 
     # 6. The end of every way: transitions become durable, and messages leave from there.
 

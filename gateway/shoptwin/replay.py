@@ -147,10 +147,11 @@ def replay(recording: Path, out: TextIO | Path, progress: Callable[[float], None
     events, memory, clock = _Events(out), _Memory(), VirtualClock(source.start)
     with TemporaryDirectory(prefix="shoptwin-replay-") as learned:
         pipeline = Pipeline(
-            clock=clock, twin=Twin(table, machines), judge=LimitJudge(table, machines), bad_data=BadData(table),
+            clock=clock, table=table, configured=machines, twin=Twin(table, machines),
+            judge=LimitJudge(table, machines), bad_data=BadData(table),
             book=AlarmBook(define(machines, ())), maintenance=Maintenance(table, machines),
             assessor=Assessor(table, machines, ModelShelf(), Path(learned)), summaries=(), samples=memory,
-            transitions=events, heard=events.assessment, machines=tuple(m.name for m in machines),
+            transitions=events, heard=events.assessment,
         )  # fmt: skip
         pipeline.resume()
         batches = _Batches(table, source)

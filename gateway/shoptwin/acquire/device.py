@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 CONNECT_WITHIN = 30.0
 """Seconds after which a driver that does not come back from `connect` or `read` is taken for hung."""
+
+CLOSE_WITHIN = 1.5
+STEADY = 10.0
+"""Real seconds for which a device must have been well before its breaker closes and its return is logged."""
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -66,15 +71,22 @@ class DeviceTask:
         self._take = take
         self._changed = changed
         self._tags = tags_of(groups)
+        self._told_bad = False
+        self._handing_over = False
+        """Whether what runs now is ours, on a batch that the driver has delivered."""
 
     async def run(self, progress: Progress) -> None:
         """Acquire until cancelled. A device that refuses us or whose driver breaks is left alone until a reload."""
         name = f"device {self.device.name}"
         try:
-            await supervise(name, self._session, progress=progress, backoff=self.breaker, failed=self._lost)
+            await supervise(
+                name, self._session, progress=progress, backoff=self.breaker, steady=STEADY, failed=self._lost
+            )
         except AuthFailed as error:
             self._stop(DeviceHealth.AUTH_FAILED, error)
-        except Exception as error:
+        except Exception as error:  # boundary (DESIGN §3): one plug-in's fault must not stop the others
+            if self._handing_over:
+                raise  # it is not the driver that failed
             log.exception("driver failed; the device is quarantined until a reload", device=self.device.name)
             self._stop(DeviceHealth.QUARANTINED, error)
 
@@ -96,7 +108,10 @@ class DeviceTask:
     async def _poll(self, connection: Polled, attempt: Attempt) -> None:
         schedule = Schedule(self.groups, time.monotonic())
         counted = 0
-        while self.groups:
+        if not self.groups:
+            await self._nothing_to_read(attempt)
+        unread = set(self.groups)
+        while True:
             due, group = schedule.next()
             attempt.expect(max(0.0, due - time.monotonic()) + 2 * CONNECT_WITHIN)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -104,36 +119,56 @@ class DeviceTask:
             hung = f"{self.device.name} did not answer within {CONNECT_WITHIN:g} s"
             batches = await _within(CONNECT_WITHIN, connection.read(group), hung)
             self.statistics.poll(time.monotonic() - began)
-            self._up(attempt)
+            unread.discard(group)
+            if not unread:  # a device that answers one group and dies at the next is not well
+                self._up(attempt)
             for batch in batches:
                 self._deliver(batch)
             schedule.served(time.monotonic())
             self.statistics.missed += schedule.missed - counted
             counted = schedule.missed
-        await asyncio.Event().wait()  # a device without tags is connected, and that is all
 
     async def _listen(self, connection: Subscribed, attempt: Attempt) -> None:
+        if not self.groups:
+            await self._nothing_to_read(attempt)
         attempt.expect(float("inf"))  # the driver watches the data: silence beyond its keep-alive raises
-        async for batch in connection.batches(self.groups):
-            self._up(attempt)
-            self._deliver(batch)
+        stream = connection.batches(self.groups)
+        try:
+            async for batch in stream:
+                self._up(attempt)
+                self._deliver(batch)
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
         raise NotConnected(f"{self.device.name} ended its subscription", "it is subscribed to anew")
+
+    async def _nothing_to_read(self, attempt: Attempt) -> None:
+        """Wait for ever: a device without tags is connected, and that is all."""
+        self._up(attempt)
+        attempt.expect(float("inf"))
+        await asyncio.Event().wait()
 
     def _deliver(self, batch: SampleBatch) -> None:
         now = self._clock.now()
         self.statistics.batch(batch, now)
+        self._told_bad = False
+        self._handing_over = True
         for scaled in self._scaling.apply(batch.received(now)):
             self._take(scaled)
+        self._handing_over = False
 
     def _up(self, attempt: Attempt) -> None:
         attempt.up()
         self._turn(DeviceHealth.CONNECTED, "")
 
     def _lost(self, error: Exception) -> None:
-        """Say of every tag that there is no value, each time that a try fails: a lost PLC is Bad, never silence."""
+        """Say of every tag that there is no value: a lost PLC is Bad, never silence.
+
+        Once, until there are values again: said at each try, a machine that is off for a week would fill the store.
+        """
         self.statistics.error(error.code if isinstance(error, DriverError) else "error")
-        status = StatusCode.BAD_TIMEOUT if isinstance(error, Timeout) else StatusCode.BAD_NOT_CONNECTED
-        self._bad(status)
+        if not self._told_bad:
+            self._bad(StatusCode.BAD_TIMEOUT if isinstance(error, Timeout) else StatusCode.BAD_NOT_CONNECTED)
         self._turn(DeviceHealth.LOST, str(error))
 
     def _stop(self, health: DeviceHealth, error: Exception) -> None:
@@ -142,6 +177,7 @@ class DeviceTask:
         self._turn(health, str(error) or type(error).__name__)
 
     def _bad(self, status: StatusCode) -> None:
+        self._told_bad = True
         if len(self._tags):
             self._take(SampleBatch.bad(self.device.name, self._tags, status, self._clock.now()))
 
@@ -158,7 +194,7 @@ class DeviceTask:
             "health": self.health.value,
             "reason": self.reason,
             "since": iso(self.since),
-            "breaker": self.breaker.state.value if self.breaker.failures else BreakerState.CLOSED.value,
+            "breaker": (BreakerState.CLOSED if self.health is DeviceHealth.CONNECTED else self.breaker.state).value,
             "tags": len(self._tags),
             "period_s": self.device.period / 1e9,
             **self.statistics.report(),
@@ -175,7 +211,7 @@ async def _within(seconds: float, doing: Awaitable[T], otherwise: str) -> T:
 
 async def _close(connection: Connection) -> None:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(CLOSE_WITHIN):
             await connection.aclose()
     except TimeoutError:
         log.warning("a connection did not close in time and is left behind")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoptwin.domain.batch import SampleBatch, Waveform
+from shoptwin.domain.batch import Waveform
 from shoptwin.domain.tag import ValueKind
 
 if TYPE_CHECKING:
+    from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.tag import TagTable
 
 
@@ -39,7 +40,7 @@ class Scaling:
             return (self._waveforms(batch),)
         if which.all() or batch.kind in {ValueKind.F4, ValueKind.F8}:
             return (self._numbers(batch),)
-        return _take(batch, ~which), self._numbers(_take(batch, which))
+        return batch.where(~which), self._numbers(batch.where(which))
 
     def _numbers(self, batch: SampleBatch) -> SampleBatch:
         values = batch.values * self._scale[batch.tag] + self._offset[batch.tag]
@@ -52,10 +53,3 @@ class Scaling:
             scaled = isinstance(wave, Waveform)
             values[i] = replace(wave, scale=wave.scale * float(self._scale[tag])) if scaled else wave
         return replace(batch, values=values)
-
-
-def _take(batch: SampleBatch, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> SampleBatch:
-    return replace(
-        batch, tag=batch.tag[which], values=batch.values[which], status=batch.status[which],
-        source_time=batch.source_time[which], server_time=batch.server_time[which],
-    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from shoptwin.domain.batch import Waveform
     from shoptwin.domain.machine import Machine
     from shoptwin.domain.tag import TagTable
+
+    Bursts: TypeAlias = dict[tuple[str, int], tuple[NDArray[np.float32], str]]
+    # (machine, tag) -> what the vibration model made of the burst, and what is wrong with it
 
 STATES = tuple(MachineState)
 STALE_INTERVALS = 5.0
@@ -86,20 +89,15 @@ class Features:
         if self.warmth is not None:
             self.warmth.forget(tags)
 
-    def observe(self, windows: Sequence[Window], layouts: Mapping[str, Layout]) -> list[dict[str, Observed]]:
-        """Return, per window, the rows of the indicators that got news."""
-        slots = [{int(t): i for i, t in enumerate(w.tag)} for w in windows]
-        bursts = self._bursts(windows, layouts)
-        out: list[dict[str, Observed]] = []
-        for window, slot in zip(windows, slots, strict=True):
-            layout, rows = layouts[window.machine], {}
-            values, missing = self._values(window, layout, slot)
-            if layout.vibration and window.fresh.intersection(layout.waveforms):
-                rows["vibration"] = self._vibration(window, layout, slot, values, missing, bursts=bursts)
-            if layout.process and window.fresh.intersection(layout.scalars):
-                rows["process"] = self._process(window, layout, slot, values, missing)
-            out.append(rows)
-        return out
+    def observe(self, window: Window, layout: Layout, bursts: Bursts) -> dict[str, Observed]:
+        """Return the rows of the indicators that got news in a window."""
+        slot, rows = {int(t): i for i, t in enumerate(window.tag)}, {}
+        values, missing = self._values(window, layout, slot)
+        if layout.vibration and window.fresh.intersection(layout.waveforms):
+            rows["vibration"] = self._vibration(window, layout, slot, values, missing, bursts=bursts)
+        if layout.process and window.fresh.intersection(layout.scalars):
+            rows["process"] = self._process(window, layout, slot, values, missing)
+        return rows
 
     def _values(self, window: Window, layout: Layout, slot: dict[int, int]) -> tuple[dict[int, float], dict[int, str]]:
         """Return the usable values by tag, and why the others are not."""
@@ -126,9 +124,7 @@ class Features:
                 missing[tag] = "not a number"
         return values, missing
 
-    def _bursts(
-        self, windows: Sequence[Window], layouts: Mapping[str, Layout]
-    ) -> dict[tuple[str, int], tuple[NDArray[np.float32], str]]:
+    def bursts(self, windows: Sequence[Window], layouts: Mapping[str, Layout]) -> Bursts:
         """Run the vibration model over the new waveforms of all windows at once."""
         wanted: list[tuple[str, int, Waveform]] = [
             (w.machine, tag, w.waveforms[tag])
@@ -144,7 +140,7 @@ class Features:
 
     def _vibration(
         self, window: Window, layout: Layout, slot: dict[int, int], values: dict[int, float], missing: dict[int, str],
-        *, bursts: dict[tuple[str, int], tuple[NDArray[np.float32], str]],
+        *, bursts: Bursts,
     ) -> Observed:  # fmt: skip
         size = len(self.waves.names) if self.waves else 0
         row: list[float] = []

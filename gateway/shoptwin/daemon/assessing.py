@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shoptwin.domain.assessment import Assessment, Judgement, Verdict
 from shoptwin.domain.timing import SECOND
 
 if TYPE_CHECKING:
@@ -42,30 +41,16 @@ class Assessing:
         while True:
             self._progress.expect("assess", 60)
             await asyncio.sleep(pause)
-            if windows := self._pipeline.windows():
-                self._pipeline.conclude(await self._worker.run(lambda found=windows: self._assess(found)))  # type: ignore[misc]
+            async with self._worker.turn:
+                if windows := self._pipeline.windows():
+                    await self._assess(windows)
 
-    def _assess(self, windows: Sequence[Window]) -> Judgement:
-        """Assess all at once; where that breaks, each machine alone, to find which one it is."""
-        assessor = self._pipeline.assessor
-        try:
-            judgement = assessor.assess(windows)
-        except Exception as error:  # noqa: BLE001 - boundary (DESIGN §3): one machine's assessment
-            if len(windows) == 1:
-                return self._broken(windows[0], error)
-            parts = [self._assess([window]) for window in windows]
-            return Judgement(
-                tuple(a for part in parts for a in part.assessments),
-                tuple(o for part in parts for o in part.observations),
-            )
-        for window in windows:
-            self.failed.pop(window.machine, None)
-        return judgement
-
-    def _broken(self, window: Window, error: Exception) -> Judgement:
-        machine, why = window.machine, f"{type(error).__name__}: {error}"
-        if machine not in self.failed:
-            log.error("a machine cannot be assessed; its limits go on", machine=machine, exc_info=error)
-        self.failed[machine] = why
-        note = "the assessment failed; the limits go on"
-        return Judgement((Assessment(machine, "health", window.now, Verdict.NO_DATA, 0.0, note=note),))
+    async def _assess(self, windows: Sequence[Window]) -> None:
+        judgement = await self._worker.run(lambda: self._pipeline.assessor.assess(windows))
+        broken = dict(judgement.broken)
+        for machine in broken.keys() - self.failed.keys():
+            log.error("a machine cannot be assessed; its limits go on", machine=machine, exc_info=broken[machine])
+        looked_at = {window.machine for window in windows}
+        kept = {m: why for m, why in self.failed.items() if m not in looked_at and m in self._pipeline.machines}
+        self.failed = kept | {m: f"{type(error).__name__}: {error}" for m, error in broken.items()}
+        self._pipeline.conclude(judgement)

@@ -89,7 +89,8 @@ class Door:
         """Learn anew what is normal for one tag."""
         gateway, index = self._gateway, self._find(tag)
         found, assessor = gateway.table[index], gateway.pipeline.assessor
-        machine, indicator = await gateway.worker.run(lambda: assessor.sensor_replaced(index, gateway.clock.now()))
+        async with gateway.worker.turn:
+            machine, indicator = await gateway.worker.run(lambda: assessor.sensor_replaced(index, gateway.clock.now()))
         self._audit(by, "sensor-replaced", found.id, indicator)
         text = f"what is normal for {machine} ({indicator}) is learned anew; all else stays as it is"
         return {"tag": found.id, "machine": machine, "indicator": indicator, "text": text}

@@ -71,7 +71,10 @@ class Gateway:
         self.publisher: Publisher | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._stopping = False
         self._reload_wanted = asyncio.Event()
+        self._changing = asyncio.Lock()
+        """Held by a reload and by the end: one at a time."""
         self._open_stores()
         self._build()
 
@@ -94,18 +97,21 @@ class Gateway:
         self.record = Record(self.ledger, self.composer, self.wake)
         judge = LimitJudge(table, loaded.machines)
         judge.restore(states)
+        assessor = Assessor(table, loaded.machines, ModelShelf(), self.directory / "learned")
+        assessor.restore(states)
         self.pipeline = Pipeline(
             clock=self.clock,
+            table=table,
+            configured=loaded.machines,
             twin=Twin(table, loaded.machines),
             judge=judge,
             bad_data=BadData(table),
             book=AlarmBook(define(loaded.machines, loaded.devices), states),
             maintenance=Maintenance(table, loaded.machines, windows),
-            assessor=Assessor(table, loaded.machines, ModelShelf(), self.directory / "learned"),
+            assessor=assessor,
             summaries=(Summaries(table, loaded.machines, MINUTE), Summaries(table, loaded.machines, HOUR)),
             samples=self.samples,
             transitions=self.record,
-            machines=tuple(machine.name for machine in loaded.machines),
         )
         self.assessing = Assessing(self.pipeline, self.worker, self.progress)
         self.learner = Learner(self.pipeline, self.samples, self.worker, self.progress, self.directory)
@@ -131,6 +137,7 @@ class Gateway:
                 self._start("tick", self._tick())
                 self._start("learn", self.learner.run())
                 self._start("care", self.caretaker.run())
+                self._start("retain", self.caretaker.retain())
                 self._start("tell", self.teller.run())
                 self._start("serve", serve(Door(self), self.config.serve))
                 self._start("reload", self._reload())
@@ -138,7 +145,8 @@ class Gateway:
                 log.info("running", machines=len(self.config.machines), tags=len(self.config.tags))
                 await stop.wait()
                 notify("STOPPING=1")
-                await self._stop()
+                async with self._changing:
+                    await self._stop()
         finally:
             self.worker.close()
             self.samples.close()
@@ -155,11 +163,14 @@ class Gateway:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _stop(self) -> None:
+        """End in order, each step within its share of the 5 s that are promised."""
         log.info("stopping")
+        self._stopping = True
         await self._end(*(name for name in self._tasks if name != "publish"))
-        await asyncio.to_thread(self.samples.flush)
-        if self.publisher is not None:
-            await self.publisher.aclose(3.0, self.teller.status(online=False, clean=True))
+        async with asyncio.TaskGroup() as last:
+            last.create_task(asyncio.to_thread(self.samples.flush, 1.0))
+            if self.publisher is not None:
+                last.create_task(self.publisher.aclose(2.0, self.teller.status(online=False, clean=True)))
         await self._end("publish")
 
     async def _tick(self) -> None:
@@ -211,10 +222,15 @@ class Gateway:
         Raises:
             ConfigError: the file is wrong; the old configuration goes on.
         """
+        async with self._changing:
+            return await self._reloaded()
+
+    async def _reloaded(self) -> list[str]:
+        if self._stopping:
+            raise ConfigError("the daemon is stopping", "reload it once it runs again")
         notify("RELOADING=1")
         try:
-            new = self._load()
-            changes = await self._apply(new)
+            changes = await self._apply(await asyncio.to_thread(self._load))
         except ConfigError as error:
             log.error("not reloaded; the old configuration goes on", reason=str(error))  # noqa: TRY400 - foreseen
             raise
@@ -230,20 +246,20 @@ class Gateway:
                 "[gateway], [serve] and [store] are read at the start alone", "restart the daemon to change them"
             )
         definitions = define(new.machines, new.devices)
-        touched = self._touched(old, new)
+        touched = self._touched(old, new) | self._left_alone()
         await self._end(*(f"device {name}" for name in touched))
         for name in touched:
             self.devices.pop(name, None)
-        self.config = new
-        self.table.replace(new.tags)
-        self.samples.configure(self.table)
         bases, alarms = self.composer.bases(), self.pipeline.book.definitions.values()
-        self.composer.configure(new.machines)
-        self.pipeline.configure(self.table, new.machines, definitions)
+        async with self.worker.turn:  # no window is being judged, and nothing learned put into use, meanwhile
+            self.config = new
+            self.table.replace(new.tags)
+            self.samples.configure(self.table)
+            self.composer.configure(new.machines)
+            await self.worker.run(lambda: self.pipeline.assessor.configure(self.table, new.machines))
+            self.pipeline.configure(self.table, new.machines, definitions)
         gone = {name: base for name, base in bases.items() if self.composer.bases().get(name) != base}
-        retained = [(gone[a.machine], a.id) for a in alarms if a.machine in gone]
-        self.record.retire(gone.values(), retained, self.clock.now())
-        self.teller.forget(gone)
+        self.teller.move(gone, [(a.machine, a.id) for a in alarms])
         self._start_devices()
         changes = [f"device {name}" for name in sorted(touched)]
         if new.mqtt != old.mqtt:
@@ -265,6 +281,10 @@ class Gateway:
         """Return the devices that a reload has to end, start or start anew: those whose settings or tags changed."""
         before, after = _by_device(old), _by_device(new)
         return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+    def _left_alone(self) -> set[str]:
+        """Return the devices that refused us or whose driver failed: a reload tries them again."""
+        return {name for name in self.devices if (task := self._tasks.get(f"device {name}")) and task.done()}
 
 
 def _by_device(loaded: Config) -> dict[str, tuple[object, tuple[Tag, ...]]]:

@@ -19,7 +19,7 @@ from shoptwin.alarms.gateway import (
 from shoptwin.domain.device import DeviceHealth
 from shoptwin.domain.errors import ModelRejected, StoreCorrupt, StoreError
 from shoptwin.domain.timing import HOUR
-from shoptwin.runtime.clock import SystemClock, clock_problem
+from shoptwin.runtime.clock import clock_problem
 from shoptwin.runtime.notify import notify, watchdog_interval
 from shoptwin.store.files import translate
 from shoptwin.store.ledger import Counts, counts, prune
@@ -48,16 +48,12 @@ class Caretaker:
 
     async def run(self) -> None:
         """Look after everything, until cancelled."""
-        loop = asyncio.get_running_loop()
-        pet_every, retained = watchdog_interval(), loop.time()
+        pet_every = watchdog_interval()
         while True:
             self._gateway.progress.expect("care", 60)
             self._look()
             if pet_every is not None:
                 self._pet()
-            if loop.time() - retained >= RETAIN_EVERY:
-                retained = loop.time()
-                await self._retain()
             await asyncio.sleep(min(LOOK_EVERY, pet_every or LOOK_EVERY))
 
     def degraded(self) -> list[str]:
@@ -80,7 +76,7 @@ class Caretaker:
         gateway, now = self._gateway, self._gateway.clock.now()
         stores = {"twin.db": gateway.samples.failure, "ledger.db": gateway.ledger.failure}
         self._say("store", "; ".join(f"{file}: {error}" for file, error in stores.items() if error))
-        problem = clock_problem(now) if isinstance(gateway.clock, SystemClock) else None
+        problem = clock_problem(gateway.clock)
         self._say("clock", problem or "")
         assessor, failed = gateway.pipeline.assessor, gateway.assessing.failed
         refused = [ModelRejected(f"{model}: {why}") for model, why in assessor.refused.items()]
@@ -138,6 +134,13 @@ class Caretaker:
             notify("WATCHDOG=1")
         else:
             log.error("no progress", tasks=self._late)
+
+    async def retain(self) -> None:
+        """Drop what is too old or too much, until cancelled; beside `run`, since a slow card takes its time."""
+        while True:
+            self._gateway.progress.expect("retain", RETAIN_EVERY + 3600)
+            await asyncio.sleep(RETAIN_EVERY)
+            await self._retain()
 
     async def _retain(self) -> None:
         gateway, now = self._gateway, self._gateway.clock.now()

@@ -49,7 +49,10 @@ class Learner:
         assessor, clock = self._pipeline.assessor, self._pipeline.clock
         while True:
             self._progress.expect("learn", AT_MOST + 60)
-            for request in await self._worker.run(lambda: assessor.requests(clock.now())):
+            async with self._worker.turn:
+                requests = await self._worker.run(lambda: assessor.requests(clock.now()))
+            for request in requests:
+                self._progress.expect("learn", AT_MOST + 60)
                 await self._learn(request)
             await asyncio.sleep(LOOK_EVERY)
 
@@ -62,7 +65,8 @@ class Learner:
             self.problem = f"{request.machine} ({request.indicator}): {told or f'the process ended with {code}'}"
         else:
             try:
-                await self._worker.run(lambda: self._pipeline.assessor.adopt(request.machine))
+                async with self._worker.turn:
+                    await self._worker.run(lambda: self._pipeline.assessor.adopt(request.machine))
             except ModelError as error:
                 self.problem = str(error)
             else:

@@ -113,12 +113,10 @@ class Record:
         if alarms:
             self._submit(job)
 
-    def retire(self, bases: Iterable[str], alarms: Iterable[tuple[str, str]], now: int) -> None:
-        """Take back what the broker retains under base topics that are no longer used: state, and (base, id) alarms."""
-        told = tuple(alarms)
-        messages = [m for base in bases for m in self._composer.retire(base, [i for b, i in told if b == base], now)]
-        if messages:
-            self._submit(lambda tx: self._post(tx, *messages))
+    def send(self, messages: Iterable[OutboxMessage]) -> None:
+        """Put messages in the outbox that tell of nothing that has to be recorded."""
+        ready = tuple(messages)
+        self._submit(lambda tx: self._post(tx, *ready))
 
     def audit(self, time: int, who: str, action: str, subject: str, detail: str = "") -> None:
         """Put on record what somebody did at the daemon's door."""

@@ -10,7 +10,7 @@ from shoptwin.domain.timing import iso
 from shoptwin.publish.payloads import DeviceReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
     from shoptwin.daemon.gateway import Gateway
     from shoptwin.domain.message import OutboxMessage
@@ -46,10 +46,20 @@ class Teller:
             gateway.publisher.latest(self.status())
         gateway.record.standing(gateway.pipeline.book.standing())
 
-    def forget(self, machines: Iterable[str]) -> None:
-        """Let go of machines that are no longer configured."""
-        for machine in machines:
+    def move(self, gone: Mapping[str, str], alarms: Sequence[tuple[str | None, str]]) -> None:
+        """Empty the topics of machines that went or moved, and tell what stands of those that moved at their new place.
+
+        `gone` is machine -> base topic until now, `alarms` (machine, id) of all alarms until now.
+        """
+        gateway, now = self._gateway, self._gateway.clock.now()
+        for machine, base in gone.items():
             self._told.pop(machine, None)
+            emptied = gateway.composer.retire(base, [i for m, i in alarms if m == machine], now)
+            gateway.record.send(emptied)
+            if gateway.publisher is not None:  # it keeps the latest state of each topic, to send it again
+                gateway.publisher.latest(emptied[0])
+        standing = gateway.pipeline.book.standing()
+        gateway.record.standing([(d, s) for d, s in standing if d.machine in gone])
 
     def status(self, *, online: bool = True, clean: bool = False) -> OutboxMessage:
         """Return the gateway's status as a message; `online=False, clean=True` is its goodbye."""
@@ -65,7 +75,7 @@ class Teller:
 
     def _tell(self) -> None:
         gateway, now = self._gateway, asyncio.get_running_loop().time()
-        for machine in sorted(gateway.pipeline.touched):
+        for machine in sorted(gateway.pipeline.touched.intersection(gateway.pipeline.machines)):
             key, (told, at) = self._key(machine), self._told.get(machine, (None, 0.0))
             if key != told or now - at >= VALUES_EVERY:
                 gateway.pipeline.touched.discard(machine)

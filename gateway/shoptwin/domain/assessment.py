@@ -94,3 +94,5 @@ class Judgement:
 
     assessments: tuple[Assessment, ...] = ()
     observations: tuple[Observation, ...] = ()
+    broken: tuple[tuple[str, Exception], ...] = ()
+    """Machines whose assessment failed in a way nobody foresaw, and how."""

@@ -101,6 +101,13 @@ class SampleBatch:
             status=int(status), source_time=time, receive_time=time,
         )  # fmt: skip
 
+    def where(self, rows: NDArray[np.bool_]) -> SampleBatch:
+        """Return the batch with these rows alone; `rows` is bool [n]."""
+        return replace(
+            self, tag=self.tag[rows], values=self.values[rows], status=self.status[rows],
+            source_time=self.source_time[rows], server_time=self.server_time[rows],
+        )  # fmt: skip
+
     def received(self, now: int) -> SampleBatch:
         """Return the batch stamped with the time of receipt, which also stands in for a missing source time."""
         source = np.where(self.source_time == 0, np.int64(now), self.source_time)

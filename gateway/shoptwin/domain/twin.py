@@ -33,6 +33,8 @@ class TwinDelta:
     """Source time, ns UTC."""
     machines: frozenset[str] = frozenset()
     states: tuple[StateChange, ...] = ()
+    kept: NDArray[np.bool_] | None = None
+    """Rows of the batch that are worth storing, bool [n]: all but repetitions of what is known; None: all of them."""
 
 
 @dataclass(frozen=True, slots=True)

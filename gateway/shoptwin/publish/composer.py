@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from shoptwin.domain import quality
 from shoptwin.domain.alarm import Annunciation, EventKind
 from shoptwin.domain.errors import ConfigError
+from shoptwin.domain.machine import Machine
 from shoptwin.domain.message import MessageClass, OutboxMessage
 from shoptwin.domain.timing import SECOND, iso
 from shoptwin.publish import payloads, topics, values
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from shoptwin.domain.alarm import AlarmDef, AlarmEvent, AlarmState
     from shoptwin.domain.assessment import Assessment
     from shoptwin.domain.kpi import MachineSummary
-    from shoptwin.domain.machine import Machine, MachineState
+    from shoptwin.domain.machine import MachineState
     from shoptwin.domain.maintenance import MaintenanceWindow
     from shoptwin.domain.tag import Tag
     from shoptwin.domain.twin import LiveValue, StateChange
@@ -105,7 +106,7 @@ class Composer:
             **self._placed(definition.machine, event.time, seq),
             kind=event.kind, by=values.text(event.by), reason=values.text(event.reason), alarm=facts,
         )  # fmt: skip
-        happened = self._message(topics.event(self._bases[definition.machine]), MessageClass.EVENT, told, event.time)
+        happened = self._message(topics.event(self._base_of(definition.machine)), MessageClass.EVENT, told, event.time)
         stands = self._alarm(definition, event.state, facts, seq, event.time, is_test=is_test)
         return happened, stands
 
@@ -119,7 +120,7 @@ class Composer:
         told = payloads.StateEventMessage(
             **self._placed(change.machine, change.time, seq), before=change.before, after=change.after
         )
-        return self._message(topics.event(self._bases[change.machine]), MessageClass.EVENT, told, change.time)
+        return self._message(topics.event(self._base_of(change.machine)), MessageClass.EVENT, told, change.time)
 
     def maintenance(self, window: MaintenanceWindow, seq: int, *, ended: int | None = None) -> OutboxMessage:
         """Tell that maintenance began (at `window.since`) or that it `ended` at a time (ns UTC)."""
@@ -129,7 +130,7 @@ class Composer:
             kind="began" if ended is None else "ended",
             until=values.moment(window.until), by=values.text(window.by), reason=values.text(window.reason),
         )  # fmt: skip
-        return self._message(topics.event(self._bases[window.machine]), MessageClass.EVENT, told, time)
+        return self._message(topics.event(self._base_of(window.machine)), MessageClass.EVENT, told, time)
 
     def summary(self, summary: MachineSummary, health: Iterable[Assessment], seq: int) -> OutboxMessage:
         """Tell the figures of a minute or an hour."""
@@ -146,7 +147,7 @@ class Composer:
             states={state: spent / SECOND for state, spent in summary.states.items()},
             health=values.health(health),
         )  # fmt: skip
-        return self._message(topics.summary(self._bases[summary.machine]), MessageClass.SUMMARY, told, summary.stop)
+        return self._message(topics.summary(self._base_of(summary.machine)), MessageClass.SUMMARY, told, summary.stop)
 
     # Straight to the publisher, which keeps the latest of each.
 
@@ -160,7 +161,7 @@ class Composer:
         now: int,
     ) -> OutboxMessage:
         """Tell a machine as it is now."""
-        topic = topics.state(self._bases[machine])
+        topic = topics.state(self._base_of(machine))
         told = payloads.StateMessage(
             **self._placed(machine, now, next(self._counts[topic])),
             state=state,
@@ -206,6 +207,11 @@ class Composer:
         )  # fmt: skip
         return self._message(self.status_topic, MessageClass.STATUS, told, now, retain=True)
 
+    def _base_of(self, machine: str | None) -> str:
+        """Return the base topic; of a machine that is configured no more, one by its name alone for its last words."""
+        known = self._bases.get(machine)
+        return known or topics.of_machine(self._site, Machine(machine or ""))
+
     def _envelope(self, time: int, seq: int) -> dict[str, Any]:
         return {"id": values.new_id(), "seq": seq, "time": iso(time), "site": self._site, "gateway": self.gateway}
 
@@ -218,7 +224,7 @@ class Composer:
         self, definition: AlarmDef, state: AlarmState, facts: payloads.AlarmFacts, seq: int, time: int,
         *, is_test: bool = False,
     ) -> OutboxMessage:  # fmt: skip
-        topic = topics.alarm(self._bases[definition.machine], definition.id)
+        topic = topics.alarm(self._base_of(definition.machine), definition.id)
         over = state.annunciation is Annunciation.NORMAL and not state.suppressed_by and not is_test
         told = None if over else payloads.AlarmMessage(**self._placed(definition.machine, time, seq), alarm=facts)
         return self._message(topic, MessageClass.ALARM, told, time, retain=not is_test)

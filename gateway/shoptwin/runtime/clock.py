@@ -17,6 +17,10 @@ class Clock(Protocol):
 
     rate: float
 
+    @property
+    def trusted(self) -> bool:
+        """Whether the time has been set since the box started: one without a battery begins in 1970."""
+
     def now(self) -> int:
         """Return the time, ns UTC."""
 
@@ -28,6 +32,11 @@ class SystemClock:
     """The box's own clock."""
 
     rate = 1.0
+
+    @property
+    def trusted(self) -> bool:
+        """Whether somebody has set it."""
+        return self.now() >= CLOCK_SET_AFTER
 
     def now(self) -> int:
         """Return the wall time, ns UTC."""
@@ -43,6 +52,8 @@ class ScaledClock:
 
     It keeps its line on the monotonic clock, so a step of the wall clock does not move it.
     """
+
+    trusted = True
 
     def __init__(self, rate: float, epoch: int, origin: int) -> None:
         self.rate = rate
@@ -62,6 +73,7 @@ class VirtualClock:
     """A clock that stands still until it is set: for replay and tests."""
 
     rate = 1.0
+    trusted = True
 
     def __init__(self, now: int = 0) -> None:
         self._now = now
@@ -79,11 +91,11 @@ class VirtualClock:
         return ns / SECOND
 
 
-def clock_problem(now: int) -> str | None:
-    """Say what is wrong with the wall clock, or None. Certificates are not yet valid in 1970, and times mislead."""
-    if now >= CLOCK_SET_AFTER:
+def clock_problem(clock: Clock) -> str | None:
+    """Say what is wrong with the clock, or None. Certificates are not yet valid in 1970, and times mislead."""
+    if clock.trusted:
         return None
-    return f"the clock of this box says {iso(now)}, so it has not been set since it started"
+    return f"the clock of this box says {iso(clock.now())}, so it has not been set since it started"
 
 
 async def pause(clock: Clock, ns: int) -> None:

@@ -17,6 +17,8 @@ class Worker:
 
     def __init__(self, name: str = "assess") -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.turn = asyncio.Lock()
+        """Held by whoever uses what belongs to the thread, over more than one piece of work or beside it."""
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do `work` in the thread and return what it returns; what it raises is raised here."""

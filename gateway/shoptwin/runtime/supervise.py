@@ -45,18 +45,27 @@ class Progress:
 class Attempt:
     """What the body of a supervised task is given: its way to say that it is well and that it makes progress."""
 
-    def __init__(self, name: str, progress: Progress, backoff: Backoff) -> None:
+    def __init__(self, name: str, progress: Progress, backoff: Backoff, steady: float = 0.0) -> None:
         self.name = name
+        self._steady = steady
+        self._well_since: float | None = None
         self._progress = progress
         self._backoff = backoff
         self.lost_at: float | None = None
 
     def up(self) -> None:
-        """Tell that the task does its work: the backoff starts over, and a loss that was logged is logged as over."""
+        """Tell, as often as you like, that the task does its work.
+
+        Once it has done so for the steady time, the backoff starts over, and a loss that was logged is logged as over:
+        what answers once and dies again is not back.
+        """
+        now = time.monotonic()
+        self._well_since = now if self._well_since is None else self._well_since
+        if now - self._well_since < self._steady:
+            return
         self._backoff.succeeded()
         if self.lost_at is not None:
-            away = format_duration(round((time.monotonic() - self.lost_at) * SECOND))
-            log.info("back", task=self.name, after=away)
+            log.info("back", task=self.name, after=format_duration(round((self._well_since - self.lost_at) * SECOND)))
             self.lost_at = None
 
     def expect(self, within: float) -> None:
@@ -65,6 +74,7 @@ class Attempt:
 
     def failed(self, error: Exception) -> float:
         """Count a failed run, log it if it is the first in a row, and return the seconds to wait."""
+        self._well_since = None
         if self.lost_at is None:
             self.lost_at = time.monotonic()
             log.warning("lost", task=self.name, reason=str(error))
@@ -77,13 +87,15 @@ async def supervise(
     *,
     progress: Progress,
     backoff: Backoff | None = None,
+    steady: float = 0.0,
     failed: Callable[[Exception], None] = lambda _: None,
 ) -> None:
     """Run `body` until it returns, again after each retryable error; any other error goes up.
 
-    `failed` is told of every failed run before the wait, for those who must mark data as Bad.
+    `failed` is told of every failed run before the wait, for those who must mark data as Bad. `steady`: real seconds
+    for which a run must say that it is well before its backoff starts over.
     """
-    attempt = Attempt(name, progress, backoff or Backoff())
+    attempt = Attempt(name, progress, backoff or Backoff(), steady)
     try:
         while True:
             try:

@@ -14,6 +14,7 @@ from shoptwin.domain.quality import StatusCode, is_good
 from shoptwin.domain.timing import SECOND
 from shoptwin.domain.twin import LiveValue, StateChange, TwinDelta
 from shoptwin.twin.columns import KIND_NUMBER, Columns, numbers
+from shoptwin.twin.rows import Rows, but, equal, follow
 from shoptwin.twin.states import StateDetector
 
 if TYPE_CHECKING:
@@ -44,21 +45,6 @@ class _MachineSlot:
     tags: NDArray[np.int32]
     detector: StateDetector
     state: MachineState = MachineState.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The samples of a batch that are of known tags, in order of source time within each tag."""
-
-    tag: NDArray[np.int32]
-    value: NDArray[np.float64]
-    bits: NDArray[np.int64]
-    status: NDArray[np.uint32]
-    time: NDArray[np.int64]
-    index: NDArray[np.int64]
-    """Where each stands in the batch."""
-    repeated: bool
-    """Whether a tag occurs more than once; otherwise the order is that of the batch."""
 
 
 class Twin:
@@ -128,9 +114,16 @@ class Twin:
         return TwinDelta(
             tag, rows.value[new], rows.status[new], rows.time[new],
             self._named(self._machine_of[tag]), self._states_after(heard, batch.receive_time),
+            but(confirmed, rows.index, len(batch)),
         )  # fmt: skip
 
-    def _rows(self, batch: SampleBatch) -> _Rows:
+    def snapshot(self) -> TwinDelta:
+        """Return all that is live, as if it had just come: for those who must judge it by other rules."""
+        columns = self._columns
+        tag = np.flatnonzero(columns.tag_known & (columns.receive_time > 0)).astype(np.int32)
+        return TwinDelta(tag, columns.value[tag], columns.status[tag], columns.source_time[tag])
+
+    def _rows(self, batch: SampleBatch) -> Rows:
         tag, time = batch.tag, batch.source_time
         inside = (tag >= 0) & (tag < len(self._last_row))
         inside[inside] = self._columns.tag_known[tag[inside]]
@@ -144,9 +137,9 @@ class Twin:
             index, tag, time = index[order], tag[order], time[order]
         status = batch.status[index]
         value, bits = numbers(batch.kind, batch.values[index], status & _BAD != 0)
-        return _Rows(tag, value, bits, status, time, index, repeated)
+        return Rows(tag, value, bits, status, time, index, repeated)
 
-    def _judge(self, rows: _Rows, batch: SampleBatch) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def _judge(self, rows: Rows, batch: SampleBatch) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Tell per row whether it is newest whatever its time, whether it is new, and whether it only confirms."""
         columns, tag = self._columns, rows.tag
         live = columns.source_time[tag]
@@ -161,13 +154,13 @@ class Twin:
             & (rows.status == columns.status[tag])
             & (rows.bits == columns.bits[tag])
             & (columns.kind[tag] == KIND_NUMBER[batch.kind])
-            & _equal(rows.value, columns.value[tag])
+            & equal(rows.value, columns.value[tag])
         )
         if rows.repeated:
-            _follow(rows, forced, current, known)
+            follow(rows, forced, current, known)
         return forced, current & ~known, current & known
 
-    def _takes_any(self, rows: _Rows, live: NDArray[np.int64], forced: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _takes_any(self, rows: Rows, live: NDArray[np.int64], forced: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Tell per row whether its tag takes whatever comes: it waits, was lost, or its device's clock was set back."""
         columns, tag = self._columns, rows.tag
         late = ~columns.open[tag] & (rows.time < live)
@@ -180,7 +173,7 @@ class Twin:
         columns.open[tag] |= columns.behind[tag] >= BEHIND_BATCHES
         return columns.open[tag]
 
-    def _keep_objects(self, values: NDArray[Any], rows: _Rows, new: NDArray[np.bool_]) -> None:
+    def _keep_objects(self, values: NDArray[Any], rows: Rows, new: NDArray[np.bool_]) -> None:
         """Keep strings and waveforms, which no array of numbers holds."""
         objects = self._columns.objects
         bad = rows.status & _BAD != 0
@@ -271,25 +264,3 @@ class Twin:
             int(columns.source_time[tag]),
             int(columns.receive_time[tag]),
         )
-
-
-def _follow(rows: _Rows, forced: NDArray[np.bool_], current: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
-    """Correct `current` and `known`, in place, for rows that follow another of their tag: that one is live by then."""
-    here = np.arange(len(rows.tag))
-    again = np.concatenate(([False], rows.tag[1:] == rows.tag[:-1]))
-    first = np.maximum.accumulate(np.where(again, 0, here))
-    current |= np.maximum.accumulate(np.where(forced, here, -1)) >= first  # after a loss whatever comes is new
-    before = here[again] - 1
-    same = (
-        (rows.time[again] == rows.time[before])
-        & (rows.status[again] == rows.status[before])
-        & (rows.bits[again] == rows.bits[before])
-        & _equal(rows.value[again], rows.value[before])
-    )
-    known[again] = np.where(current[before], same, known[again])
-
-
-def _equal(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell where two columns are equal, NaN being equal to NaN."""
-    equal: NDArray[np.bool_] = (a == b) | (np.isnan(a) & np.isnan(b))
-    return equal

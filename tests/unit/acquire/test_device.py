@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pytest
 
 from shoptwin.acquire.device import DeviceTask
 from shoptwin.acquire.scaling import Scaling
@@ -22,8 +22,6 @@ from shoptwin.runtime.supervise import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-    import pytest
 
 
 @dataclass
@@ -86,20 +84,21 @@ class Seen:
         return [c.health for c in self.changes]
 
 
-async def run(script: Script, until: int) -> tuple[Seen, DeviceTask]:
-    """Run the device until so many batches came, or it ended by itself."""
+async def run(script: Script, until: int, *, seconds: float = 10, groups: int = 1) -> tuple[Seen, DeviceTask]:
+    """Run the device until so many batches came, so much time passed, or it ended by itself."""
     seen = Seen()
     table = TagTable([Tag("t", "t", "m", Role.OTHER)])
-    group = Group("plc1/1", "plc1", SECOND // 1000, (Point(0, "a"),))
+    asked = tuple(Group(f"plc1/{i}", "plc1", SECOND // 1000, (Point(0, "a"),)) for i in range(groups))
     task = DeviceTask(
-        Device("plc1", "script", SECOND // 1000), script, (group,), Scaling(table), SystemClock(),  # type: ignore[arg-type]
+        Device("plc1", "script", SECOND // 1000), script, asked, Scaling(table), SystemClock(),  # type: ignore[arg-type]
         take=seen.batches.append, changed=seen.changes.append,
     )  # fmt: skip
     task.breaker.first = task.breaker.most = 0.002
     running = asyncio.create_task(task.run(Progress()))
-    async with asyncio.timeout(10):
-        while len(seen.batches) < until and not running.done():
-            await asyncio.sleep(0.001)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while len(seen.batches) < until and not running.done():
+                await asyncio.sleep(0.001)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -142,16 +141,69 @@ async def test_a_driver_that_breaks_is_quarantined_with_its_tags_bad(capsys: pyt
 
 async def test_a_subscription_that_ends_is_a_loss_never_silence() -> None:
     """When the driver's stream just ends, the tags turn Bad and the device is connected anew."""
-    seen, _ = await run(Listening(reads=[1.0, 2.0]), 4)
+    seen, _ = await run(Listening(reads=[1.0, 2.0]), 3)
     assert seen.values[:3] == [1.0, 2.0, "BAD_NOT_CONNECTED"]
     assert DeviceHealth.LOST in seen.health
 
 
 async def test_failures_are_counted_by_kind_and_the_breaker_shows() -> None:
     """After three failures in a row the report says that the breaker is open, and how often what failed."""
-    script = Script(connects=[NotConnected("off")] * 4)
-    seen, task = await run(script, 4)
+    script = Script(connects=[NotConnected("off")] * 4, reads=[1.0])
+    seen, task = await run(script, 2)
     report = task.report()
     assert report["errors"] == {"not-connected": 4}
-    assert report["breaker"] == "open"
-    assert np.all([b.status[0] == StatusCode.BAD_NOT_CONNECTED for b in seen.batches])
+    assert seen.values == ["BAD_NOT_CONNECTED", 1.0]
+    assert report["breaker"] == "closed"
+
+
+async def test_a_device_that_stays_away_is_bad_once_however_often_it_is_tried() -> None:
+    """Tries that fail add nothing to the store, and the breaker opens."""
+    script = Script(connects=[NotConnected("off")] * 500)
+    seen, task = await run(script, 2, seconds=0.3)
+    assert seen.values == ["BAD_NOT_CONNECTED"]
+    assert task.report()["breaker"] == "open"
+    assert task.report()["errors"]["not-connected"] > 3
+
+
+async def test_a_device_without_tags_is_connected_and_makes_progress() -> None:
+    """With nothing to read it is connected, and the watchdog does not take its silence for a hang."""
+    progress = Progress()
+    changes: list[DeviceChange] = []
+    table = TagTable()
+    task = DeviceTask(
+        Device("spare", "script", SECOND), Script(), (), Scaling(table), SystemClock(),  # type: ignore[arg-type]
+        take=lambda _: None, changed=changes.append,
+    )  # fmt: skip
+    running = asyncio.create_task(task.run(progress))
+    async with asyncio.timeout(5):
+        while not changes:
+            await asyncio.sleep(0.001)
+    assert changes[0].health is DeviceHealth.CONNECTED
+    assert progress._due["device spare"] == float("inf")
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_a_device_that_answers_one_group_and_dies_at_the_next_is_not_connected() -> None:
+    """Half an answer is no recovery: the loss stays told, and what was read is Bad again after it."""
+    script = Script(reads=[1.0, NotConnected("died"), 2.0, NotConnected("died")])
+    seen, _ = await run(script, 4, groups=2)
+    assert seen.values == [1.0, "BAD_NOT_CONNECTED", 2.0, "BAD_NOT_CONNECTED"]
+    assert seen.health == [DeviceHealth.LOST]
+
+
+async def test_what_fails_behind_the_driver_is_not_laid_at_its_door() -> None:
+    """An error in what takes the batches goes up and ends the process; the PLC is not quarantined for it."""
+
+    def broken(_: SampleBatch) -> None:
+        raise ZeroDivisionError("ours")
+
+    table = TagTable([Tag("t", "t", "m", Role.OTHER)])
+    group = Group("plc1/1", "plc1", SECOND // 1000, (Point(0, "a"),))
+    task = DeviceTask(
+        Device("plc1", "script", SECOND // 1000), Script(reads=[1.0]), (group,), Scaling(table), SystemClock(),  # type: ignore[arg-type]
+        take=broken, changed=lambda _: None,
+    )  # fmt: skip
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        await task.run(Progress())
