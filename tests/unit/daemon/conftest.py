@@ -1,0 +1,143 @@
+"""A real gateway in this process, on a driver whose faults can be had at a chosen moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from shoptwin import config
+from shoptwin.daemon.gateway import Gateway
+from shoptwin.domain.batch import SampleBatch
+from shoptwin.domain.tag import ValueKind
+from shoptwin.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from shoptwin.domain.device import Group
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+
+
+class Address(msgspec.Struct, frozen=True):
+    text: str
+    kind: ValueKind | None = None
+
+
+@dataclass
+class World:
+    """What the devices say, and how they behave."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
+    connects: int = 0
+    connecting: Callable[[], Exception | None] = lambda: None
+
+    name = "fake"
+    Settings = Settings
+    schemes = ()
+
+    def parse_address(self, text: str) -> Address:
+        return Address(text)
+
+    def open(self, _: Settings) -> Connection:
+        return Connection(self)
+
+    def loopback(self, _: Settings) -> bool:
+        return True
+
+
+class Connection:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def connect(self) -> None:
+        self._world.connects += 1
+        if error := self._world.connecting():
+            raise error
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+
+    async def read(self, group: Group) -> Sequence[SampleBatch]:
+        await asyncio.sleep(0)
+        asked = [point.address.text for point in group.points]
+        return [
+            SampleBatch.of(
+                group.name, ValueKind.F8, [point.tag for point in group.points],
+                [self._world.values.get(a, 20.0) for a in asked],
+                source_time=[self._world.times.get(a, 0) for a in asked],
+            )
+        ]  # fmt: skip
+
+
+@dataclass
+class Box:
+    """The box on which gateways are started one after the other."""
+
+    directory: Path
+    world: World
+
+    def write(self, *parts: str) -> None:
+        (self.directory / "shoptwin.toml").write_text("\n".join(('[gateway]\nsite = "p"\nname = "g"', *parts)))
+
+    def load(self) -> config.Config:
+        drivers: Any = {"fake": self.world}
+        return config.load(self.directory / "shoptwin.toml", drivers, state_dir=self.directory / "state")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Gateway]:
+        """Run a gateway on what was written, until the block ends."""
+        drivers: Any = {"fake": self.world}
+        gateway, stop = Gateway(self.load(), drivers, SystemClock(), self.load), asyncio.Event()
+        task = asyncio.create_task(gateway.run(stop))
+        try:
+            yield gateway
+            assert not task.done(), task.exception()
+        finally:
+            stop.set()
+            async with asyncio.timeout(10):
+                await task
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path, World())
+
+
+@pytest.fixture
+def device() -> Callable[..., str]:
+    def text(name: str = "plc", period: str = "50ms") -> str:
+        return f'[[device]]\nname = "{name}"\ndriver = "fake"\nperiod = "{period}"'
+
+    return text
+
+
+@pytest.fixture
+def machine() -> Callable[..., str]:
+    def text(name: str, limits: str = "{ hi = 60 }", *, device: str = "plc", head: str = "", tag: str = "temp") -> str:
+        return (
+            f'[[machine]]\nname = "{name}"\n{head}\n[[machine.tag]]\nname = "{tag}"\ndevice = "{device}"\n'
+            f'address = "{name}.{tag}"\nrole = "temperature"\nunit = "degC"\nlimits = {limits}'
+        )
+
+    return text
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    async def wait(true: Callable[[], Any], seconds: float = 8) -> Any:
+        async with asyncio.timeout(seconds):
+            while not (found := true()):
+                await asyncio.sleep(0.02)
+            return found
+
+    return wait
