@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import math
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from shoptwin.daemon.gateway import Gateway
     from shoptwin.domain.alarm import AlarmDef, AlarmState
     from shoptwin.domain.assessment import Assessment
+    from shoptwin.domain.machine import Machine
+    from shoptwin.store.samples import SampleStore
+
+
+MOST_SAMPLES = 200_000
+"""Samples that one request may ask for: some 30 MB while it is answered."""
 
 
 class Door:
@@ -34,6 +41,7 @@ class Door:
         gateway, now = self._gateway, self._gateway.clock.now()
         book = gateway.pipeline.book
         standing = [definition for definition, _ in book.standing()]
+        alarms = Counter(definition.machine for definition in standing)
         publisher = gateway.publisher
         return {
             "version": __version__,
@@ -43,7 +51,7 @@ class Door:
             "now": iso(now),
             "uptime": format_duration(now - gateway.started),
             "devices": [task.report() for task in gateway.devices.values()],
-            "machines": [self._machine(name, now) for name in gateway.pipeline.machines],
+            "machines": [self._machine(machine, now, alarms[machine.name]) for machine in gateway.config.machines],
             "alarms": {p.value: sum(d.priority is p for d in standing) for p in Priority},
             "outbox": {
                 **asdict(gateway.caretaker.outbox),
@@ -110,24 +118,24 @@ class Door:
         return {"changes": await self._gateway.reload()}
 
     async def history(self, tag: str, start: int, stop: int, resolution: int) -> dict[str, Any]:
-        """Return a tag's samples in columns (times in ns UTC), or figures per `resolution` ns where it is not 0."""
+        """Return a tag's samples in columns (times in ns UTC), or figures per `resolution` ns where it is not 0.
+
+        Raises:
+            ShoptwinError: there is no such tag, or there would be more samples than this box has memory to spare for.
+        """
         gateway = self._gateway
         found = gateway.table[self._find(tag)]
-        head = {"tag": found.id, "unit": found.unit}
-        if resolution:
-            rollup = await asyncio.to_thread(gateway.samples.rollup, found.id, start, stop, resolution)
-            figures = {name: getattr(rollup, name) for name in ("count", "good", "minimum", "mean", "maximum", "last")}
-            return head | {"time": rollup.time.tolist()} | {name: _numbers(column) for name, column in figures.items()}
-        series = await asyncio.to_thread(gateway.samples.read, found.id, start, stop)
-        return head | {
-            "time": series.time.tolist(),
-            "value": _numbers(series.values),
-            "quality": [quality.name(int(code)) for code in series.status],
-        }
+        period = found.period or next(d.period for d in gateway.config.devices if d.name == found.device)
+        if (stop - start) // (resolution or period) > MOST_SAMPLES:
+            raise ShoptwinError(
+                f"that would be more than {MOST_SAMPLES:,} values", "ask for less time, or for longer steps: --step 1m",
+                code="bad-request",
+            )  # fmt: skip
+        told = await asyncio.to_thread(_history, gateway.samples, found.id, start, stop, resolution)
+        return {"tag": found.id, "unit": found.unit, **told}
 
-    def _machine(self, name: str, now: int) -> dict[str, Any]:
-        gateway, pipeline = self._gateway, self._gateway.pipeline
-        machine = next(m for m in gateway.config.machines if m.name == name)
+    def _machine(self, machine: Machine, now: int, alarms: int) -> dict[str, Any]:
+        gateway, pipeline, name = self._gateway, self._gateway.pipeline, machine.name
         window = pipeline.maintenance.active(name)
         verdicts = pipeline.verdicts.get(name, {})
         return {
@@ -141,7 +149,7 @@ class Door:
             },
             "health": _verdict(verdicts["health"]) if "health" in verdicts else None,
             "indicators": {i: _verdict(a) for i, a in verdicts.items() if i != "health"},
-            "alarms": len(pipeline.book.standing(name)),
+            "alarms": alarms,
             "tags": [self._tag(index, now) for index in gateway.table.of_machine(name)],
         }  # fmt: skip
 
@@ -174,6 +182,20 @@ class Door:
 
     def _audit(self, by: str, action: str, subject: str, detail: str = "") -> None:
         self._gateway.record.audit(self._gateway.clock.now(), by, action, subject, detail)
+
+
+def _history(samples: SampleStore, tag: str, start: int, stop: int, resolution: int) -> dict[str, Any]:
+    if resolution:
+        rollup = samples.rollup(tag, start, stop, resolution)
+        figures = {name: getattr(rollup, name) for name in ("count", "good", "minimum", "mean", "maximum", "last")}
+        return {"time": rollup.time.tolist()} | {name: _numbers(column) for name, column in figures.items()}
+    series = samples.read(tag, start, stop)
+    names = {int(code): quality.name(int(code)) for code in np.unique(series.status)}
+    return {
+        "time": series.time.tolist(),
+        "value": _numbers(series.values),
+        "quality": [names[code] for code in series.status.tolist()],
+    }
 
 
 def _alarm(definition: AlarmDef, state: AlarmState) -> dict[str, Any]:
