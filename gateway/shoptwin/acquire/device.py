@@ -204,9 +204,14 @@ class DeviceTask:
 async def _within(seconds: float, doing: Awaitable[T], otherwise: str) -> T:
     try:
         async with asyncio.timeout(seconds):
-            return await doing
+            done = await doing
     except TimeoutError as error:
         raise Timeout(otherwise, "check that the device is not overloaded") from error
+    # `asyncio.wait_for` of Python 3.11, on which pymodbus waits for a reply, swallows a cancellation that comes in the
+    # same turn of the loop as the reply: the device would be polled on, and whoever ends it would wait for ever.
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return done
 
 
 async def _close(connection: Connection) -> None:

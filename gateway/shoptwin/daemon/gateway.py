@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from shoptwin.domain.tag import Tag
     from shoptwin.runtime.clock import Clock
 
+CANCEL_AGAIN = 1.5
+"""Real seconds that a task is given to end; closing a session in good manners takes a device some of them."""
 TICK_EVERY = 0.1
 """Real seconds between two looks for delays that have run out."""
 
@@ -157,10 +159,11 @@ class Gateway:
         self._tasks[name] = self._group.create_task(body, name=name)
 
     async def _end(self, *names: str) -> None:
-        tasks = [task for name in names if (task := self._tasks.pop(name, None))]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = {task for name in names if (task := self._tasks.pop(name, None))}
+        while tasks:  # whatever swallows a cancellation is asked again
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN)
 
     async def _stop(self) -> None:
         """End in order, each step within its share of the 5 s that are promised."""

@@ -207,3 +207,17 @@ async def test_what_fails_behind_the_driver_is_not_laid_at_its_door() -> None:
     )  # fmt: skip
     with pytest.raises(ZeroDivisionError, match="ours"):
         await task.run(Progress())
+
+
+async def test_a_driver_that_swallows_a_cancellation_is_ended_all_the_same() -> None:
+    """A read whose library hands over its reply instead of ending (`wait_for` of Python 3.11) does not go on polling."""
+
+    class Swallows(Script):
+        async def read(self, group: Group) -> Sequence[SampleBatch]:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+            return [SampleBatch.of(group.name, ValueKind.F8, [0], [1.0])]
+
+    async with asyncio.timeout(5):
+        seen, _ = await run(Swallows(), 2)
+    assert seen.values == [1.0, 1.0]
