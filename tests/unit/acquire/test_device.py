@@ -210,7 +210,7 @@ async def test_what_fails_behind_the_driver_is_not_laid_at_its_door() -> None:
 
 
 async def test_a_driver_that_swallows_a_cancellation_is_ended_all_the_same() -> None:
-    """A read whose library hands over its reply instead of ending (`wait_for` of Python 3.11) does not go on polling."""
+    """A read whose library returns its reply instead of ending (`wait_for` of Python 3.11) is not polled on."""
 
     class Swallows(Script):
         async def read(self, group: Group) -> Sequence[SampleBatch]:
