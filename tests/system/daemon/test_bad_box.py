@@ -267,7 +267,7 @@ def test_plant_serves_a_recording_up_to_its_cut(cut_off: Path, daemon: Any, tmp_
     """The plant serves a recording that is cut off up to the cut and says so, and the daemon has taken in its rows."""
     log = (tmp_path / "plant.log").open("w+")
     plant = subprocess.Popen(
-        [sys.executable, "-m", "shoptwin", "simulate", "--recording", str(cut_off), "--rate", "100", "--delay", "3",
+        [sys.executable, "-m", "shoptwin", "simulate", "--recording", str(cut_off), "--rate", "100", "--delay", "2",
          "--write-config", str(tmp_path), "--json", "--exit-at-end"],
         stdout=subprocess.PIPE, stderr=log,
     )  # fmt: skip
