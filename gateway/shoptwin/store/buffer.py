@@ -31,8 +31,8 @@ _WAVEFORM = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _FORGET_WAVEFORMS = (
-    "DELETE FROM waveforms WHERE tag = ?1 AND rowid <= "
-    "(SELECT rowid FROM waveforms WHERE tag = ?1 ORDER BY rowid DESC LIMIT 1 OFFSET ?2)"
+    "DELETE FROM waveforms WHERE tag = :tag AND rowid <= "
+    "(SELECT rowid FROM waveforms WHERE tag = :tag ORDER BY rowid DESC LIMIT 1 OFFSET :kept)"
 )
 _TAG = """
 INSERT INTO tags (id, name, machine, role, unit) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
@@ -173,7 +173,9 @@ class Buffer:
         if batch.kind is ValueKind.WAVEFORM:
             rows = list(waveform_rows(batch, self._numbers))
             tx.executemany(_WAVEFORM, rows)
-            tx.executemany(_FORGET_WAVEFORMS, [(tag, WAVEFORMS_KEPT) for tag in {row[0] for row in rows}])
+            tx.executemany(
+                _FORGET_WAVEFORMS, [{"tag": tag, "kept": WAVEFORMS_KEPT} for tag in {row[0] for row in rows}]
+            )
 
     def _observe(self, tx: sqlite3.Connection, seen: Observation) -> None:
         if (number := self._names.get(seen.names)) is None:

@@ -87,8 +87,8 @@ def load_learning(tx: sqlite3.Connection, machine: str | None = None) -> tuple[L
     """Return how learning stands, of one machine or of all."""
     rows = tx.execute(
         "SELECT machine, subject, since, until, state, version, detail FROM learning "
-        "WHERE ?1 IS NULL OR machine = ?1 ORDER BY machine, subject",
-        (machine,),
+        "WHERE :machine IS NULL OR machine = :machine ORDER BY machine, subject",
+        {"machine": machine},
     )
     return tuple(
         LearningRecord(name, subject, since, until, state, version, json.loads(detail))

@@ -55,13 +55,13 @@ def _first_kept(tx: sqlite3.Connection, table: str, first: int, last: int, cutof
     """Return the row before which all arrived before `cutoff`, by halving."""
     arrived = _ARRIVED[table]
     sql = (
-        f"SELECT {arrived} FROM {table} WHERE rowid >= ?1 AND rowid < ?1 + {_LOOK} AND {arrived} >= {_SET} "  # noqa: S608 - as above
+        f"SELECT {arrived} FROM {table} WHERE rowid >= :row AND rowid < :row + {_LOOK} AND {arrived} >= {_SET} "  # noqa: S608 - as above
         "ORDER BY rowid LIMIT 1"
     )
     low, high = first, last + 1
     while low < high:
         middle = (low + high) // 2
-        row = tx.execute(sql, (middle,)).fetchone()
+        row = tx.execute(sql, {"row": middle}).fetchone()
         if row is None or row[0] >= cutoff:
             high = middle
         else:

@@ -6,8 +6,10 @@ import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import structlog
@@ -17,9 +19,6 @@ from shoptwin.runtime import logs
 from shoptwin.runtime.clock import ScaledClock, SystemClock, clock_problem
 from shoptwin.runtime.executor import Worker
 from shoptwin.runtime.notify import notify, watchdog_interval
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_scaled_clock_shows_its_epoch_at_its_origin_and_runs_at_its_rate() -> None:
@@ -87,3 +86,21 @@ async def test_the_worker_does_its_work_in_order_in_one_thread_and_hands_errors_
             await worker.run(lambda: 1 // 0)
     finally:
         worker.close()
+
+
+def test_a_log_that_cannot_be_written_ends_nothing() -> None:
+    """With standard error on a full disk, or on a pipe that nobody reads, logging loses its lines and no more."""
+    code = (
+        "import structlog; from shoptwin.runtime import logs; logs.configure('json');"
+        "[structlog.get_logger('t').info('x' * 5000) for _ in range(200)]; print('alive')"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stderr=full, stdout=subprocess.PIPE, check=False)
+    assert done.stdout == b"alive\n"
+    assert done.returncode == 0
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], stderr=write, stdout=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.stdout == b"alive\n"
+    assert done.returncode == 0
