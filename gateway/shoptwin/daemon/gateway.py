@@ -96,7 +96,7 @@ class Gateway:
         self.composer = Composer(
             loaded.gateway.site, loaded.gateway.name, loaded.machines, version=__version__, started=now, start=starts
         )
-        self.record = Record(self.ledger, self.composer, self.wake)
+        self.record = Record(self.ledger, self.composer, self.wake, publishing=loaded.mqtt is not None)
         judge = LimitJudge(table, loaded.machines)
         judge.restore(states)
         assessor = Assessor(table, loaded.machines, ModelShelf(), self.directory / "learned")
@@ -256,6 +256,7 @@ class Gateway:
         bases, alarms = self.composer.bases(), self.pipeline.book.definitions.values()
         async with self.worker.turn:  # no window is being judged, and nothing learned put into use, meanwhile
             self.config = new
+            self.record.publishing = new.mqtt is not None
             self.table.replace(new.tags)
             self.samples.configure(self.table)
             self.composer.configure(new.machines)

@@ -44,7 +44,8 @@ class Record:
     Sequence numbers are drawn in the transaction, so that a reader who finds one missing knows that a message is.
     """
 
-    def __init__(self, ledger: Ledger, composer: Composer, wake: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, composer: Composer, wake: Callable[[], None], *, publishing: bool) -> None:
+        self.publishing = publishing
         self._ledger = ledger
         self._composer = composer
         self._wake = wake
@@ -125,9 +126,9 @@ class Record:
     def _next(self, tx: sqlite3.Connection, kind: MessageClass, machine: str | None) -> int:
         return next_sequence(tx, self._composer.stream(kind, machine))
 
-    @staticmethod
-    def _post(tx: sqlite3.Connection, *messages: OutboxMessage) -> None:
-        for message in messages:
+    def _post(self, tx: sqlite3.Connection, *messages: OutboxMessage) -> None:
+        """Put messages in the outbox; without a broker in the configuration nobody waits for them."""
+        for message in messages if self.publishing else ():
             add_message(tx, message)
 
     def _submit(self, job: Callable[[sqlite3.Connection], object], *, sheddable: bool = False) -> None:
