@@ -14,6 +14,7 @@ import numpy as np
 from shoptwin import __version__
 from shoptwin.domain import quality
 from shoptwin.domain.alarm import Action, Annunciation, Command, Priority
+from shoptwin.domain.assessment import Verdict
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.errors import ShoptwinError
 from shoptwin.domain.timing import SECOND, format_duration, iso
@@ -48,7 +49,9 @@ class Door:
             "site": gateway.config.gateway.site,
             "gateway": gateway.config.gateway.name,
             "started": iso(gateway.started),
+            "timezone": gateway.config.gateway.timezone,
             "now": iso(now),
+            "clock_rate": gateway.clock.rate,
             "uptime": format_duration(now - gateway.started),
             "devices": [task.report() for task in gateway.devices.values()],
             "machines": [self._machine(machine, now, alarms[machine.name]) for machine in gateway.config.machines],
@@ -76,11 +79,18 @@ class Door:
         """Acknowledge an alarm, named by its key, its occurrence or an unambiguous id."""
         pipeline = self._gateway.pipeline
         key = pipeline.book.find(alarm)
-        if pipeline.book[key][1].annunciation is Annunciation.NORMAL:
+        _, state = pipeline.book[key]
+        if state.suppressed_by:
+            hint = "It is announced again when that is over, if it still stands"
+            raise ShoptwinError(f"{key} is suppressed ({state.suppressed_by})", hint, code="not-standing")
+        if state.annunciation is Annunciation.NORMAL:
             raise ShoptwinError(f"{key} does not stand", "`shoptwin alarms` lists those that do", code="not-standing")
-        pipeline.inform(Command(key, Action.ACKNOWLEDGE, by))
-        self._audit(by, "acknowledge", key)
-        return _alarm(*pipeline.book[key])
+        # Who was first stays on record: nobody takes it over from them.
+        already = state.annunciation is Annunciation.ACKNOWLEDGED
+        if not already:
+            pipeline.inform(Command(key, Action.ACKNOWLEDGE, by))
+            self._audit(by, "acknowledge", key)
+        return _alarm(*pipeline.book[key]) | {"already": already}
 
     async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
         """Begin the maintenance of a machine, or end it where `seconds` is 0."""
@@ -149,6 +159,7 @@ class Door:
             },
             "health": _verdict(verdicts["health"]) if "health" in verdicts else None,
             "indicators": {i: _verdict(a) for i, a in verdicts.items() if i != "health"},
+            "learning_left_s": _learning_left(machine, verdicts.get("health"), now),
             "alarms": alarms,
             "tags": [self._tag(index, now) for index in gateway.table.of_machine(name)],
         }  # fmt: skip
@@ -234,6 +245,16 @@ def _verdict(assessment: Assessment) -> dict[str, Any]:
         "evidence": list(assessment.evidence),
         "note": assessment.note,
     }
+
+
+def _learning_left(machine: Machine, health: Assessment | None, now: int) -> float | None:
+    """Return the seconds that learning still takes where all goes well, or None where nothing is being learned."""
+    if health is None or health.state is not Verdict.LEARNING or health.progress >= 1:
+        return None
+    learning = machine.learning
+    if learning.until is not None and learning.until > now:
+        return (learning.until - now) / SECOND
+    return round((1 - health.progress) * learning.span / SECOND, 1)
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401 - a value of any tag
