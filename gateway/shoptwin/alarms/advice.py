@@ -66,7 +66,8 @@ BY_ROLE: Mapping[tuple[Role, str], tuple[str, ...]] = {
 BY_CONDITION: Mapping[str, tuple[str, ...]] = {
     "bad": (
         "the sensor, its cable and its plug",
-        "the tag's address in the configuration, against the PLC's program (`shoptwin browse` shows what is there)",
+        "the tag's address in the configuration, against the PLC's program",
+        "what the device says to it: for OPC UA `shoptwin browse URL`, for Modbus `shoptwin check --probe`",
         "the device's own diagnosis of that channel",
     ),
     "abnormal": (
@@ -77,7 +78,7 @@ BY_CONDITION: Mapping[str, tuple[str, ...]] = {
     "not-connected": (
         "power and network cable of the device (is its link light on?)",
         "its IP address and port, or baud rate and slave number, in the configuration",
-        "`ping` from the gateway, then `shoptwin browse` with the device's URL",
+        "`ping` from the gateway; then for OPC UA `shoptwin browse URL`, for Modbus `shoptwin check --probe`",
         "has it free connections? Many PLCs allow only a few",
     ),
     "auth-failed": (

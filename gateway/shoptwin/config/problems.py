@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -78,4 +79,5 @@ class Problems:
             return
         told = [text for _, text in sorted(self._found, key=lambda found: found[0])]
         many = f"{len(told)} problems" if len(told) > 1 else "the problem"
-        raise ConfigError("\n".join(told), f"Correct {many} in {self.file}, then try: shoptwin check --config FILE")
+        again = f"shoptwin check --config {shlex.quote(str(self.file))}"
+        raise ConfigError("\n".join(told), f"Correct {many}, then try: {again}")
