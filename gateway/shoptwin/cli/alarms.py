@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shoptwin.cli.options import by_option, json_option, socket_option
+from shoptwin.cli.printing import aligned, below
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import table
+from shoptwin.cli.words import priority_rank
+from shoptwin.cli.zone import PlantTime
 
 if TYPE_CHECKING:
     from shoptwin.serve.client import Client
+
+_STATES = {"returned-unacknowledged": "returned"}
+"""Shorter, so that a row has room on a small terminal."""
 
 
 @click.group(invoke_without_command=True, short_help="The alarms that stand.")
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def alarms(ctx: click.Context, client: Client, every: bool, as_json: bool) -> None:
     """List the alarms that stand: active, or returned to normal and not yet acknowledged.
+
+    Below each stands what it is about, on what evidence, and what to check next.
 
     \b
     Examples:
@@ -33,20 +40,37 @@ def alarms(ctx: click.Context, client: Client, every: bool, as_json: bool) -> No
     if as_json:
         print_json(found)
     elif found:
-        headings = ("alarm", "priority", "state", "since", "value", "limit", "unit", "text")
-        table(headings, map(_row, found))
+        _print(found, PlantTime(client.get("/v1/status").get("timezone")))
     else:
         click.echo("no alarm stands")
 
 
-def _row(alarm: dict[str, Any]) -> tuple[Any, ...]:
-    state = alarm["state"]
+def _print(found: list[dict[str, Any]], zone: PlantTime) -> None:
+    found.sort(key=priority_rank)
+    heading, times = zone.column("since", (alarm["since"] for alarm in found))
+    rows = ((a["key"], a["priority"], _STATES.get(a["state"], a["state"]), time)
+            for a, time in zip(found, times, strict=True))  # fmt: skip
+    head, *lines = aligned(("alarm", "priority", "state", heading), rows)
+    click.echo(head)
+    for alarm, line in zip(found, lines, strict=True):
+        click.echo(line)
+        if alarm["suppressed"] or alarm["state"] != "normal":
+            _explain(alarm, zone)
+
+
+def _explain(alarm: dict[str, Any], zone: PlantTime) -> None:
+    """Say below the row of an alarm what it is about, why it is believed, and what to check, in order."""
+    if alarm["text"]:
+        below(zone.text(alarm["text"]))
     if alarm["suppressed"]:
-        state += f" (suppressed: {alarm['suppressed']})"
-    return (
-        alarm["key"], alarm["priority"], state, alarm["since"], alarm["value"], alarm["limit"], alarm["unit"],
-        alarm["text"],
-    )  # fmt: skip
+        below(f"suppressed: {alarm['suppressed']}")
+    if alarm.get("acknowledged_by"):
+        below(f"acknowledged by {alarm['acknowledged_by']}")
+    for line in alarm.get("evidence", ()):
+        if line not in alarm["text"]:
+            below(zone.text(line), "- ")
+    if alarm.get("advice"):
+        below("; ".join(alarm["advice"]), "check: ")
 
 
 @alarms.command(short_help="Send an alarm that is marked as a test.")
@@ -65,7 +89,14 @@ def test(machine: str, by: str, client: Client, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"{found['text']}: look for it in the SCADA")
+        click.echo(f"{found['text']}: {_where(client.get('/v1/status')['outbox'])}")
+
+
+def _where(outbox: dict[str, Any]) -> str:
+    """Say where a message that was just sent can be found."""
+    if "connected" not in outbox:
+        return "but no [mqtt] is configured, so nobody is told"
+    return "look for it in the SCADA" if outbox["connected"] else "it waits in the outbox: the broker is away"
 
 
 @click.command(short_help="Acknowledge an alarm.")
@@ -83,5 +114,7 @@ def ack(alarm: str, by: str, client: Client, as_json: bool) -> None:
     found = client.post("/v1/alarms/acknowledge", alarm=alarm, by=by)
     if as_json:
         print_json(found)
+    elif found.get("already"):
+        click.echo(f"{found['key']} is already acknowledged by {found['acknowledged_by']}")
     else:
         click.echo(f"{found['key']} is acknowledged by {by}")

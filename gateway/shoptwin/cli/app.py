@@ -7,7 +7,7 @@ import click
 from shoptwin.cli.alarms import ack, alarms
 from shoptwin.cli.browse import browse
 from shoptwin.cli.check import check
-from shoptwin.cli.failure import Failure
+from shoptwin.cli.failure import Failure, of_file
 from shoptwin.cli.history import history
 from shoptwin.cli.machines import maintenance, sensor_replaced
 from shoptwin.cli.replay import replay
@@ -19,7 +19,10 @@ from shoptwin.domain.errors import ShoptwinError
 
 
 class App(click.Group):
-    """A group whose commands may raise ShoptwinError; the user sees what is wrong and the cure, never a traceback."""
+    """A group whose commands may raise ShoptwinError, or the OSError of a file.
+
+    The user sees what is wrong and the cure, never a traceback.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
@@ -27,6 +30,10 @@ class App(click.Group):
             found: object = super().invoke(ctx)
         except ShoptwinError as error:
             raise Failure(error) from error
+        except OSError as error:
+            if error.filename is None:
+                raise  # a closed pipe, a network: not a file of the user's
+            raise Failure(of_file(error)) from error
         return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from shoptwin.domain.ports import Plugin
 
 
+WORDS = {"f4": "float32", "f8": "float64", "i8": "int64", "u8": "uint64", "str": "text"}
+"""Kinds of values as the configuration of a driver and a PLC's program call them."""
+
+
 @click.command(short_help="What a device has to offer.")
 @click.argument("url")
 @click.option("--at", default=None, metavar="NODE", help="List what is below this; else the top.")
@@ -46,9 +50,15 @@ def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -
                      "sample": c.sample} for c in found])  # fmt: skip
     elif found:
         headings = ("address", "name", "kind", "unit", "now")
-        table(headings, ((c.address, c.name, c.kind if c.is_value else "…", c.unit, c.sample) for c in found))
+        table(headings, ((c.address, c.name, _kind(c), c.unit, c.sample) for c in found))
     else:
         click.echo("nothing is below this")
+
+
+def _kind(candidate: TagCandidate) -> str:
+    if not candidate.is_value:
+        return "folder"
+    return WORDS.get(candidate.kind, str(candidate.kind)) if candidate.kind else ""
 
 
 def _by_scheme(url: str, plugins: dict[str, Plugin]) -> Plugin:

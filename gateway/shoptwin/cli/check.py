@@ -9,13 +9,17 @@ import click
 
 from shoptwin.cli.options import config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import table, title
+from shoptwin.cli.printing import below, table, title
 from shoptwin.domain.timing import format_duration
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shoptwin.config import Config
+    from shoptwin.domain.tag import Tag
+
+MOST_NAMED = 5
+"""Tags that are named where many have the same trouble."""
 
 
 @click.command(short_help="Is the configuration right, and what does it switch on?")
@@ -72,7 +76,12 @@ def _told(loaded: Config, readings: dict[str, dict[str, Any]]) -> dict[str, Any]
 def _print(loaded: Config, readings: dict[str, dict[str, Any]]) -> None:
     from shoptwin.config import explain, notes  # noqa: PLC0415
 
-    click.echo(f"{loaded.path} is right")
+    bad = [tag for tag in loaded.tags if tag.id in readings and not readings[tag.id]["good"]]
+    if bad:
+        told = f"{loaded.path} can be used, but {len(bad)} of {len(readings)} tags cannot be read"
+        click.echo(click.style(told, fg="red", bold=True))
+    else:
+        click.echo(f"{loaded.path} is right" + (f", and all {len(readings)} tags can be read" if readings else ""))
     title("devices")
     counts = {d.name: sum(tag.device == d.name for tag in loaded.tags) for d in loaded.devices}
     rows = ((d.name, d.driver, getattr(d.settings, "url", ""), format_duration(d.period), counts[d.name])
@@ -81,6 +90,8 @@ def _print(loaded: Config, readings: dict[str, dict[str, Any]]) -> None:
     title("tags")
     headings = ["tag", "role", "unit", "device", "address"] + (["now", "quality"] if readings else [])
     table(headings, ([t.id, t.role.value, t.unit, t.device, t.address, *_now(readings.get(t.id))] for t in loaded.tags))
+    if bad:
+        _cures(bad, readings)
     title("what is on")
     for feature in explain(loaded):
         sign = click.style("on ", fg="green") if feature.on else click.style("off", fg="yellow")
@@ -88,6 +99,19 @@ def _print(loaded: Config, readings: dict[str, dict[str, Any]]) -> None:
         click.echo(f"{sign}  {where}: {feature.name}{' - ' if feature.on else ' - to switch it on, '}{feature.detail}")
     for note in notes(loaded):
         click.echo(f"{click.style('note', fg='yellow')} {note}")
+
+
+def _cures(bad: list[Tag], readings: dict[str, dict[str, Any]]) -> None:
+    """Say once for each trouble which tags have it, and what to do."""
+    title("what to do")
+    troubles: dict[tuple[str, str, str], list[str]] = {}
+    for tag in bad:
+        reading = readings[tag.id]
+        troubles.setdefault((tag.device, reading["status"], reading["cure"]), []).append(tag.id)
+    for (device, status, cure), tags in troubles.items():
+        more = f" and {len(tags) - MOST_NAMED} more" if len(tags) > MOST_NAMED else ""
+        click.echo(f"{device}: {status}: {', '.join(tags[:MOST_NAMED])}{more}")
+        below(cure)
 
 
 def _now(reading: dict[str, Any] | None) -> list[Any]:

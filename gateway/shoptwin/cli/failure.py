@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+import errno
+import os
+from typing import IO, Any
 
 import click
 
-if TYPE_CHECKING:
-    from shoptwin.domain.errors import ShoptwinError
+from shoptwin.domain.errors import ShoptwinError
+
+_CURES = {
+    errno.ENOENT: "Create the folder first, or name another",
+    errno.ENOTDIR: "A part of the path is a file: name another",
+    errno.EISDIR: "It is a folder: name a file within it",
+    errno.EACCES: "Your user may not: name another place, or ask who may",
+    errno.EPERM: "Your user may not: name another place, or ask who may",
+    errno.EROFS: "The disk is mounted read-only: name another place",
+    errno.ENOSPC: "The disk is full: make room (`df -h`), or name another place",
+}
+
+
+def of_file(error: OSError) -> ShoptwinError:
+    """Return what the system says of a file as an error with its cure."""
+    message = f"{os.fsdecode(error.filename)}: {error.strerror or error}"
+    return ShoptwinError(message, _CURES.get(error.errno or 0, "Check the path, and the disk"), code="file")
 
 
 class Failure(click.ClickException):

@@ -11,6 +11,7 @@ import click
 from shoptwin.cli.options import Ago, Duration, json_option, socket_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import table
+from shoptwin.cli.zone import PlantTime
 from shoptwin.domain.timing import iso, parse_time
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.command(short_help="What a tag was.")
 @click.argument("tag")
 @click.option("--since", type=Ago(), default="1h", show_default=True, metavar="TIME",
-              help="From when on: how long ago (1h), or a time (2026-11-22T06:00:00Z).")  # fmt: skip
+              help="From when on: how long ago (1h, 7d), or a time (2026-11-22T06:00:00Z).")  # fmt: skip
 @click.option("--until", type=Ago(), default=None, metavar="TIME", help="Until when; now where not given.")
 @click.option("--step", type=Duration(), default=None, metavar="TIME",
               help="Figures (minimum, mean, maximum …) over steps of 1m, 1h, instead of the samples.")  # fmt: skip
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def history(
     tag: str, *, since: int, until: int | None, step: int | None, as_csv: bool, as_json: bool, client: Client
 ) -> None:
-    """Print what TAG was, from the daemon's store. Times are UTC.
+    """Print what TAG was, from the daemon's store. Times of the table are the plant's, of CSV and JSON UTC.
 
     \b
     Examples:
@@ -41,7 +42,8 @@ def history(
     """  # noqa: D301 - click's mark
     if as_csv and as_json:
         raise click.UsageError("Either --csv or --json.")
-    now = _now(client) if since < 0 or until is None or until < 0 else 0
+    status = client.get("/v1/status")
+    now = parse_time(status["now"])  # the daemon's time, which may be scaled
     start = now + since if since < 0 else since
     stop = now + 1 if until is None else now + until if until < 0 else until
     if start >= stop:
@@ -56,15 +58,12 @@ def history(
         writer.writerow(names)
         writer.writerows(_rows(found, names))
     elif not found.get("time"):
-        click.echo(f"{tag}: nothing from {iso(start)} to {iso(stop)}")
+        zone = PlantTime(status.get("timezone"))
+        click.echo(f"{tag}: nothing from {zone.day(start)} to {zone.day(stop)}")
     else:
-        table(names, _rows(found, names))
-
-
-def _now(client: Client) -> int:
-    """Return the daemon's time, which may be scaled."""
-    now = client.get("/v1/status")["now"]
-    return now if isinstance(now, int) else parse_time(now)
+        heading, times = PlantTime(status.get("timezone")).column("time", found["time"], fine=not step)
+        rest = [name for name in names if name != "time"]
+        table([heading, *rest], ([time, *row] for time, row in zip(times, _rows(found, rest), strict=True)))
 
 
 def _rows(found: dict[str, Any], names: list[str]) -> Iterator[list[Any]]:

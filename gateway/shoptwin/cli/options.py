@@ -89,6 +89,9 @@ class Ago(Nanoseconds):
         if isinstance(value, int):
             return value
         try:
-            return -parse_duration(str(value))
+            return -parse_duration(text := str(value))
         except ValueError:
+            if not text[:1].isdecimal():
+                cure = "write how long ago (30m, 1h, 7d), or a time with its zone (2026-11-22T06:00:00Z, or +01:00)"
+                self.fail(f"{text!r} is not a time: {cure}", param, ctx)
             return Moment().convert(value, param, ctx)

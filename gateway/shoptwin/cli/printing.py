@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NOTHING = "-"
+WIDEST = 120
+"""Columns beyond which a sentence is hard to read."""
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under headings; columns are as wide as their widest cell, numbers stand to the right."""
+    """Print rows under headings."""
+    for line in aligned(headings, rows):
+        click.echo(line)
+
+
+def aligned(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield headings and rows as lines; columns are as wide as their widest cell, numbers stand to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
     numeric = [all(_number(row[n]) for row in cells) and bool(cells) for n in range(len(headings))]
     widths = [max(len(row[n]) for row in [list(headings), *cells]) for n in range(len(headings))]
@@ -23,7 +33,20 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(row, widths, numeric, strict=True)
         )
-        click.echo("  ".join(line).rstrip())
+        yield "  ".join(line).rstrip()
+
+
+def below(text: str, lead: str = "") -> None:
+    """Print a sentence below a row, broken to the width of the terminal; `lead` stands before its first line."""
+    start = f"    {lead}"
+    for n, line in enumerate(wrapped(text, len(start))):
+        click.echo((" " * len(start) if n else start) + line)
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """Break a text into lines that fit the terminal behind an indent; at least one."""
+    width = max(min(shutil.get_terminal_size().columns, WIDEST) - indent, 30)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def as_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say

@@ -26,9 +26,33 @@ PATIENCE_SECONDS = 15.0
 
 Reading = dict[str, Any]
 
+_REGISTER = "a manual's 40101 is holding:100, its 30101 input:100 (addresses count from 0)"
+_BROWSE = "look what there is with: shoptwin browse {url}"
+_ANY = "the device says so of this value: look at its own diagnosis, and at the tag's address in the configuration"
+_CURES = {
+    ("modbus", "BadNodeIdUnknown"): f"the device has no such register; {_REGISTER}",
+    ("modbus", "BadNodeIdInvalid"): f"the device has no such register; {_REGISTER}",
+    ("modbus", "BadServiceUnsupported"): f"the device does not know this kind of register; {_REGISTER}",
+    ("modbus", "BadNotReadable"): "the device does not let this register be read: try another kind (input, holding)",
+    ("modbus", "BadOutOfRange"): "the device refuses this request: check the type, and the address that it ends at",
+    (
+        "modbus",
+        "BadTimeout",
+    ): "nobody answers for this tag: check the unit (slave) number, and a serial line's rate",
+    ("modbus", "BadDecodingError"): "what is there is no value of this type: check type and order of words (CDAB)",
+    ("opcua", "BadNodeIdUnknown"): f"the server has no such node; {_BROWSE}",
+    ("opcua", "BadNodeIdInvalid"): f"the server does not take this for a node; {_BROWSE}",
+    ("opcua", "BadNotReadable"): "this user may not read the node: allow it in the server's project, or set user",
+    ("opcua", "BadTypeMismatch"): f"the node's type is none that the tag can have; {_BROWSE}",
+    ("", "BadDeviceFailure"): "the device tells of a failure of its own: look at its diagnosis",
+    ("", "BadSensorFailure"): "the device says that the sensor has failed: its cable, its plug, the sensor itself",
+    ("", "no answer"): "the device is there, but sent nothing for this tag in time",
+}
+"""By driver ("" for any) and quality."""
+
 
 async def probe_all(config: Config, plugins: Mapping[str, Plugin]) -> dict[str, Reading]:
-    """Return a reading for each tag id: `value` (scaled, for people), `status` (by name) and `good`.
+    """Return a reading for each tag id: `value` (scaled, for people), `status` (by name), `good`, and `cure` where not.
 
     Devices are asked side by side, as their drivers do it in the daemon; one that is away costs the others nothing.
     """
@@ -46,12 +70,21 @@ async def _probe(device: Device, table: TagTable, plugin: Plugin) -> dict[str, R
             await connection.connect()
             await _read(connection, groups, table, readings)
     except TimeoutError:
-        _failed(readings, Timeout("it shows no value in time"))
+        _failed(readings, Timeout("It shows no value in time", "Check its address, its port and the firewall"))
     except ShoptwinError as error:
         _failed(readings, error)
     finally:
         await connection.aclose()
+    url = getattr(device.settings, "url", "")
+    for reading in readings.values():
+        if not reading["good"] and "cure" not in reading:
+            reading["cure"] = cure(reading["status"], device.driver, url)
     return readings
+
+
+def cure(status: str, driver: str, url: str = "") -> str:
+    """Say in the words of the driver what a Bad quality of one tag means, and what to do about it."""
+    return (_CURES.get((driver, status)) or _CURES.get(("", status)) or _ANY).format(url=url or "URL")
 
 
 async def _read(connection: Connection, groups: Sequence[Group], table: TagTable, readings: dict[str, Reading]) -> None:
@@ -90,7 +123,8 @@ def _value(value: Any, tag: Tag) -> Any:  # noqa: ANN401 - a number, truth, text
 def _failed(readings: dict[str, Reading], error: ShoptwinError) -> None:
     for reading in readings.values():
         if reading["status"] == "no answer":
-            reading["status"] = f"{error.code}: {error}"
+            reading["status"] = error.code
+            reading["cure"] = str(error)
 
 
 def _reading(value: Any, status: str, *, good: bool = False) -> Reading:  # noqa: ANN401 - as above

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shoptwin.cli.options import Moment, json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import table, title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 control_option = click.option(
     "--control", required=True, metavar="HOST:PORT", help="The control port, as `shoptwin simulate` printed it."
@@ -98,8 +101,12 @@ def inject(fault: str, machine: str, *, over: str, growth: str | None, tag: str,
     Example:
       shoptwin simulate inject fan mill-5 --over 30m --control 127.0.0.1:41000
     """  # noqa: D301 - click's mark
-    _plant()[0].inject(control, fault, machine, over, growth=growth or "", tag=tag)
-    click.echo(f"{fault} befalls {machine}")
+    with _asking(control):
+        found = _plant()[0].inject(control, fault, machine, over, growth=growth or "", tag=tag)
+    took = (found or {}).get("tag") or tag
+    click.echo(f"{fault} befalls {machine}{f'.{took}' if took else ''}")
+    if took and not tag:
+        click.echo(f"no --tag was given: the plant took {took}", err=True)
 
 
 @simulate.command(short_help="Repair a machine of a running plant.")
@@ -113,7 +120,8 @@ def repair(machine: str, fault: str, control: str) -> None:
     Example:
       shoptwin simulate repair mill-5 --control 127.0.0.1:41000
     """  # noqa: D301 - click's mark
-    _plant()[0].clear(control, machine, fault)
+    with _asking(control):
+        _plant()[0].clear(control, machine, fault)
     click.echo(f"{machine} is repaired")
 
 
@@ -131,6 +139,20 @@ def faults(as_json: bool) -> None:
         print_json([{"fault": name, "description": description} for name, description in found])
     else:
         table(("fault", "what happens"), found)
+
+
+@contextlib.contextmanager
+def _asking(control: str) -> Iterator[None]:
+    """Say what a plant's refusal means on the command line: what it does not know was typed wrongly."""
+    from shoptwin.domain.errors import ConfigError, NotConnected, ShoptwinError  # noqa: PLC0415 - as below
+
+    try:
+        yield
+    except NotConnected as error:
+        raise ShoptwinError(f"No plant answers at {control}", "Start one with: shoptwin simulate") from error
+    except ConfigError as error:
+        error.exit_code = click.UsageError.exit_code
+        raise
 
 
 def _plant() -> tuple[Any, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from shoptwin.cli.options import json_option, socket_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import pick, table, title
+from shoptwin.cli.printing import below, pick, table, title, wrapped
+from shoptwin.cli.words import learning
+from shoptwin.cli.zone import PlantTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +35,11 @@ def status(client: Client, tags: bool, follow: bool, as_json: bool) -> None:
       shoptwin status --json
     """  # noqa: D301 - click's mark
     if follow:
+        if as_json or not sys.stdout.isatty():
+            raise click.UsageError(
+                "--follow is a live view and needs a terminal. For programs: shoptwin status --json; to repeat it: "
+                "watch shoptwin status."
+            )
         from shoptwin.cli.view import watch  # noqa: PLC0415 - rich, for the live view alone
 
         watch(client)
@@ -40,9 +48,10 @@ def status(client: Client, tags: bool, follow: bool, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    _head(found)
-    _devices(found["devices"])
-    _machines(found["machines"])
+    zone = PlantTime(found.get("timezone"))
+    _head(found, zone)
+    _devices(found["devices"], found["degraded"])
+    _machines(found["machines"], zone)
     if tags:
         title("tags")
         headings = ("tag", "value", "unit", "quality", "age s")
@@ -50,42 +59,57 @@ def status(client: Client, tags: bool, follow: bool, as_json: bool) -> None:
         table(headings, ((t["id"], t["value"], t["unit"], t["quality"], t["age_s"]) for t in rows))
 
 
-def _head(found: dict[str, Any]) -> None:
-    click.echo(f"{found['site']}/{found['gateway']}: shoptwin {found['version']}, up {found['uptime']}, {found['now']}")
+def _head(found: dict[str, Any], zone: PlantTime) -> None:
+    now = zone.day(found["now"])
+    click.echo(f"{found['site']}/{found['gateway']}: shoptwin {found['version']}, up {found['uptime']}, {now}")
+    if (rate := found.get("clock_rate", 1)) != 1:
+        click.echo(f"clock     plant clock {rate:g} times real time")
     standing = {priority: count for priority, count in found["alarms"].items() if count}
     told = ", ".join(f"{count} {priority}" for priority, count in standing.items())
     click.echo(f"alarms    {told or 'none'}")
     outbox = found["outbox"]
     if "connected" not in outbox:
         broker = "no [mqtt]: nothing is published"
+    elif outbox["connected"]:
+        broker = "connected"
+    elif (error := outbox.get("error")) and any(error in line for line in found["degraded"]):
+        broker = "away"  # why stands below
     else:
-        broker = "connected" if outbox["connected"] else f"away: {outbox.get('error') or 'not reached yet'}"
+        broker = f"away: {error or 'not reached yet'}"
     click.echo(f"broker    {broker}, {outbox.get('messages', 0)} messages in the outbox")
     for line in found["degraded"]:
-        click.echo(f"{click.style('degraded', fg='yellow')}  {line}")
+        first, *rest = wrapped(zone.text(line), 10)
+        click.echo(f"{click.style('degraded', fg='yellow')}  {first}")
+        for part in rest:
+            click.echo(f"          {part}")
 
 
-def _devices(devices: list[dict[str, Any]]) -> None:
+def _devices(devices: list[dict[str, Any]], degraded: list[str]) -> None:
     title("devices")
-    headings = ("device", "driver", "health", "tags", "polls", "missed", "bad", "p50 ms", "reason")
-    keys = ("device", "driver", "health", "tags", "polls", "missed_polls", "bad_samples", "latency_p50_ms", "reason")
+    headings = ("device", "driver", "health", "tags", "polls", "missed", "bad", "p50 ms")
+    keys = ("device", "driver", "health", "tags", "polls", "missed_polls", "bad_samples", "latency_p50_ms")
     table(headings, ([device.get(key) for key in keys] for device in devices))
+    for device in devices:
+        reason = device.get("reason")
+        if reason and not any(reason in line for line in degraded):
+            below(f"{device['device']}: {reason}")
 
 
-def _machines(machines: list[dict[str, Any]]) -> None:
+def _machines(machines: list[dict[str, Any]], zone: PlantTime) -> None:
     title("machines")
-    table(("machine", "state", "health", "score", "learned", "alarms", "maintenance"), map(_machine, machines))
+    table(("machine", "state", "health", "score", "learned", "alarms"), map(_machine, machines))
     for machine in machines:
+        if window := machine["maintenance"]:
+            until = f"until {zone.day(window['until'])}" if window["until"] else "until switched off"
+            below(f"{machine['name']}: in maintenance {until}: {window['reason']}")
         for line in _evidence(machine):
-            click.echo(f"  {machine['name']}: {line}")
+            below(f"{machine['name']}: {zone.text(line)}")
 
 
 def _machine(machine: dict[str, Any]) -> tuple[Any, ...]:
-    progress, window = pick(machine, "health", "progress"), machine["maintenance"]
     return (
         machine["name"], machine["state"], pick(machine, "health", "state"), pick(machine, "health", "score"),
-        None if progress is None else f"{progress:.0%}", machine["alarms"],
-        window and f"until {window['until'] or 'switched off'}: {window['reason']}",
+        learning(machine) if pick(machine, "health", "progress") is not None else None, machine["alarms"],
     )  # fmt: skip
 
 

@@ -29,7 +29,10 @@ TAG = {
 ALARM = {
     "key": "press-3/temp.hi", "id": "temp.hi", "machine": "press-3", "tag": "temp", "priority": "medium",
     "state": "unacknowledged", "suppressed": "maintenance", "since": NOW, "value": 81.25, "limit": 80.0, "unit": "degC",
-    "text": "temp is above hi",
+    "text": "temp 81.25 degC is above hi 80 degC", "evidence": ["it rose by 9 K in an hour"],
+    "advice": ["cooling: is the fan turning, is the filter clean, is coolant flowing",
+               "load and speed: more than usual?"],
+    "acknowledged_by": None,
 }  # fmt: skip
 
 
@@ -39,6 +42,7 @@ class Daemon:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.standing = [ALARM]
+        self.acknowledged = False
 
     def status(self) -> dict[str, Any]:
         device = {
@@ -51,7 +55,8 @@ class Daemon:
             "maintenance": {"until": NOW, "reason": "new belt"},
         }  # fmt: skip
         return {
-            "version": "0.1.0", "site": "plant-1", "gateway": "gw", "now": NOW, "uptime": "2 h", "devices": [device],
+            "version": "0.1.0", "site": "plant-1", "gateway": "gw", "timezone": "Europe/Berlin", "now": NOW,
+            "clock_rate": 60.0, "uptime": "2 h", "devices": [device],
             "machines": [machine], "alarms": {"high": 0, "medium": 1}, "degraded": ["plc1: no route to host"],
             "outbox": {"messages": 5, "connected": False, "error": "refused"}, "store": {},
         }  # fmt: skip
@@ -67,11 +72,11 @@ class Daemon:
         self.asked.append(("acknowledge", alarm, by))
         if alarm != "temp.hi":
             raise ShoptwinError(f"There is no alarm {alarm!r}", "Did you mean press-3/temp.hi?", code="unknown-alarm")
-        return ALARM
+        return ALARM | {"acknowledged_by": "robin" if self.acknowledged else by, "already": self.acknowledged}
 
     async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
         self.asked.append(("maintenance", machine, seconds, reason, by))
-        return {"machine": machine, "text": f"maintenance of {machine}"}
+        return {"machine": machine, "text": f"maintenance of {machine} until {NOW}"}
 
     async def sensor_replaced(self, tag: str, by: str) -> dict[str, Any]:
         self.asked.append(("sensor-replaced", tag, by))
@@ -114,8 +119,8 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 def shoptwin() -> Callable[..., Result]:
     """Run a command line; gives its output, its stderr and its exit code."""
 
-    def run(*words: str) -> Result:
-        return CliRunner().invoke(cli, words, prog_name="shoptwin")
+    def run(*words: str, env: dict[str, str] | None = None) -> Result:
+        return CliRunner().invoke(cli, words, prog_name="shoptwin", env=env)
 
     return run
 

@@ -18,31 +18,62 @@ def test_status(shoptwin: Any, daemon: Any) -> None:
     found = shoptwin("status", "--tags")
     assert found.exit_code == 0
     for told in (
-        "plant-1/gw: shoptwin 0.1.0", "alarms    1 medium", "away: refused, 5 messages", "degraded  plc1: no route",
+        "plant-1/gw: shoptwin 0.1.0, up 2 h, 2026-11-22 07:00:00 CET", "plant clock 60 times real time",
+        "press-3: in maintenance until 2026-11-22 07:00:00 CET: new belt",
+        "alarms    1 medium", "away: refused, 5 messages", "degraded  plc1: no route",
         "press-3  producing  abnormal   1.25  100%", "press-3: temp is 4 K high", "press-3.temp  81.25  degC  Good",
     ):  # fmt: skip
         assert told in found.output
+    assert found.output.count("no route to host") == 1
+    assert max(map(len, found.output.splitlines())) <= 80
     assert json.loads(shoptwin("status", "--json").output)["site"] == "plant-1"
 
 
+@pytest.mark.parametrize("words", [["--follow"], ["--follow", "--json"]])
+def test_follow_without_a_terminal(shoptwin: Any, daemon: Any, words: list[str]) -> None:
+    """A live view into a pipe is a wrong usage, and what to use instead is said."""
+    assert daemon
+    refused = shoptwin("status", *words)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "shoptwin status --json" in refused.stderr
+
+
+def test_test_alarm_says_where_it_is(shoptwin: Any, daemon: Any) -> None:
+    """Where the broker is away a test alarm is said to wait, not to be in the SCADA."""
+    assert daemon
+    told = shoptwin("alarms", "test", "press-3", "--by", "kim").output
+    assert told == "a test of press-3: it waits in the outbox: the broker is away\n"
+
+
 def test_alarms(shoptwin: Any, daemon: Any) -> None:
-    """Alarms are listed with what suppresses them; --all asks for every one; none is told as such."""
-    found = shoptwin("alarms").output
-    assert "press-3/temp.hi  medium    unacknowledged (suppressed: maintenance)" in found
+    """Alarms fit 80 columns, each with its words, evidence and what to check; --all asks for every one."""
+    found = shoptwin("alarms", env={"COLUMNS": "80"}).output
+    assert found == (
+        "alarm            priority  state           since (CET)\n"
+        "press-3/temp.hi  medium    unacknowledged  2026-11-22 07:00:00\n"
+        "    temp 81.25 degC is above hi 80 degC\n"
+        "    suppressed: maintenance\n"
+        "    - it rose by 9 K in an hour\n"
+        "    check: cooling: is the fan turning, is the filter clean, is coolant flowing;\n"
+        "           load and speed: more than usual?\n"
+    )
+    assert json.loads(shoptwin("alarms", "--json").output)[0]["since"] == "2026-11-22T06:00:00.000Z"
     shoptwin("alarms", "--all")
-    assert daemon.asked == [("alarms", True), ("alarms", False)]
+    assert daemon.asked == [("alarms", True), ("alarms", True), ("alarms", False)]
     daemon.standing = []
     assert shoptwin("alarms").output == "no alarm stands\n"
     assert json.loads(shoptwin("alarms", "--json").output) == []
 
 
 def test_ack(shoptwin: Any, daemon: Any) -> None:
-    """An acknowledgement says who; an unknown alarm ends with 1 and the one that was probably meant."""
+    """An acknowledgement says who was first; an unknown alarm ends with 1 and the one that was probably meant."""
     assert shoptwin("ack", "temp.hi", "--by", "kim").output == "press-3/temp.hi is acknowledged by kim\n"
+    daemon.acknowledged = True
+    assert shoptwin("ack", "temp.hi", "--by", "kim").output == "press-3/temp.hi is already acknowledged by robin\n"
     wrong = shoptwin("ack", "temp.hihi", "--by", "kim")
     assert (wrong.exit_code, wrong.stdout) == (1, "")
     assert wrong.stderr == "error: There is no alarm 'temp.hihi'\ncure: Did you mean press-3/temp.hi?\n"
-    assert daemon.asked == [("acknowledge", "temp.hi", "kim"), ("acknowledge", "temp.hihi", "kim")]
+    assert daemon.asked == [("acknowledge", name, "kim") for name in ("temp.hi", "temp.hi", "temp.hihi")]
 
 
 def test_who_asks(shoptwin: Any, daemon: Any, monkeypatch: Any) -> None:
@@ -55,10 +86,14 @@ def test_who_asks(shoptwin: Any, daemon: Any, monkeypatch: Any) -> None:
 
 def test_maintenance(shoptwin: Any, daemon: Any) -> None:
     """Maintenance begins for a time with a reason, and ends; anything else is a wrong usage and asks nothing."""
-    assert shoptwin("maintenance", "press-3", "--for", "1h30m", "--reason", "belt", "--by", "kim").exit_code == 0
+    begun = shoptwin("maintenance", "press-3", "--for", "1h30m", "--reason", "belt", "--by", "kim")
+    assert begun.output == "maintenance of press-3 until 2026-11-22 07:00:00 CET\n"
     assert shoptwin("maintenance", "press-3", "--end", "--by", "kim").exit_code == 0
     for words in (["--for", "2h"], ["--reason", "x"], ["--for", "2h", "--end"], ["--for", "2 hours", "--reason", "x"]):
         assert shoptwin("maintenance", "press-3", *words).exit_code == 2
+    for span in ("400d", "0h"):
+        refused = shoptwin("maintenance", "press-3", "--for", span, "--reason", "x")
+        assert (refused.exit_code, "at most 366d" in refused.stderr) == (2, True)
     assert daemon.asked == [
         ("maintenance", "press-3", 5400, "belt", "kim"),
         ("maintenance", "press-3", 0, "", "kim"),
@@ -86,7 +121,11 @@ def test_history_output(shoptwin: Any, daemon: Any) -> None:
     """History prints a table, CSV or JSON; a value that is not there is empty, never a nan."""
     assert daemon
     words = ("history", "press-3.temp", "--since", "2026-11-22T05:00:00Z")
-    assert "2026-11-22T05:00:00.000Z      -  BadNotConnected" in shoptwin(*words).output
+    table = shoptwin(*words).output
+    assert "time (CET)" in table
+    assert "2026-11-22 06:00:00.000      -  BadNotConnected" in table
+    unclear = shoptwin("history", "press-3.temp", "--since", "yesterday")
+    assert (unclear.exit_code, "write how long ago" in unclear.stderr) == (2, True)
     rows = list(csv.reader(io.StringIO(shoptwin(*words, "--csv").output)))
     assert rows == [["time", "value", "quality"], ["2026-11-22T05:00:00.000Z", "", "BadNotConnected"]]
     assert json.loads(shoptwin(*words, "--json").output)["value"] == [None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,13 @@ import jsonschema
 import pytest
 
 from shoptwin.cli.app import cli
+from shoptwin.cli.probe import cure
+from shoptwin.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+simulate = import_module("shoptwin.cli.simulate")  # the package has a command of that name
 EXAMPLE = Path(__file__).parents[3] / "deploy/example.toml"
 HEAVY = {"numpy", "asyncua", "pymodbus", "onnxruntime", "paho", "starlette", "uvicorn", "msgspec", "rich", "structlog"}
 
@@ -65,6 +69,7 @@ def test_check_what_is_wrong(shoptwin: Any, tmp_path: Any) -> None:
     wrong = shoptwin("check", "--config", str(path))
     assert (wrong.exit_code, wrong.stdout) == (78, "")
     assert "shoptwin.toml:2: gateway.sit is not a known key; did you mean 'site'?" in wrong.stderr
+    assert wrong.stderr.endswith(f"then try: shoptwin check --config {path}\n")
 
 
 def test_probe_of_a_device_that_is_away(shoptwin: Any, tmp_path: Any, free_port: int) -> None:
@@ -93,6 +98,24 @@ def test_probe_of_a_device_that_is_away(shoptwin: Any, tmp_path: Any, free_port:
     (tag,) = json.loads(found.output)["tags"]
     assert not tag["good"]
     assert "not-connected" in tag["status"]
+    told = shoptwin("check", "--config", str(path), "--probe").output
+    assert told.startswith(f"{path} can be used, but 1 of 1 tags cannot be read\n")
+    assert "is right" not in told
+    assert "plc1: not-connected: m.t" in told
+
+
+@pytest.mark.parametrize(
+    ("status", "driver", "told"),
+    [
+        ("BadNodeIdUnknown", "modbus", "40101 is holding:100"),
+        ("BadNodeIdUnknown", "opcua", "shoptwin browse opc.tcp://plc:4840"),
+        ("BadSensorFailure", "modbus", "the sensor itself"),
+        ("Bad(0x80FF0000)", "opcua", "address in the configuration"),
+    ],
+)
+def test_cures_of_a_bad_value(status: str, driver: str, told: str) -> None:
+    """A value that cannot be read has a cure in the words of its driver."""
+    assert told in cure(status, driver, "opc.tcp://plc:4840")
 
 
 def test_schema(shoptwin: Any) -> None:
@@ -125,7 +148,25 @@ def test_faults_of_the_plant(shoptwin: Any) -> None:
     }
     away = shoptwin("simulate", "inject", "fan", "mill-5", "--control", "127.0.0.1:1")
     assert away.exit_code == 1
-    assert "error:" in away.stderr
+    assert away.stderr == "error: No plant answers at 127.0.0.1:1\ncure: Start one with: shoptwin simulate\n"
+
+
+class _Plant:
+    """A plant's answers."""
+
+    def inject(self, _: str, fault: str, *__: str, **___: str) -> dict[str, str]:
+        if fault == "fun":
+            raise ConfigError("this machine has no fault 'fun'", "One of: fan", code="plant")
+        return {"tag": "temp"}
+
+
+def test_inject(shoptwin: Any, monkeypatch: Any) -> None:
+    """A fault of a sensor says which it took; one that there is not is a wrong usage."""
+    monkeypatch.setattr(simulate, "_plant", lambda: (_Plant(), None))
+    words = ("simulate", "inject", "--control", "127.0.0.1:1")
+    assert shoptwin(*words, "sensor-stuck", "mill-5").stdout == "sensor-stuck befalls mill-5.temp\n"
+    refused = shoptwin(*words, "fun", "mill-5")
+    assert (refused.exit_code, "One of: fan" in refused.stderr) == (2, True)
 
 
 def test_run_with_a_wrong_configuration() -> None:
@@ -151,5 +192,8 @@ def test_replay(shoptwin: Any, tmp_path: Any) -> None:
     assert done.exit_code == 0, done.output
     events = [json.loads(line) for line in out.read_text().splitlines()]
     assert {event["machine"] for event in events} == {"pump-1"}
+    nowhere = shoptwin("replay", str(recording), "--out", str(tmp_path / "none" / "x"))
+    assert nowhere.exit_code == 1
+    assert nowhere.stderr.endswith("No such file or directory\ncure: Create the folder first, or name another\n")
     machine.write_text('[[machine]]\nname = "pump-1"\nnam = 1\n')
     assert shoptwin("replay", str(recording), "--out", str(out)).exit_code == 78

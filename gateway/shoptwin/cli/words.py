@@ -1,0 +1,33 @@
+"""What the tables and the live view say alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shoptwin.domain.timing import SECOND, format_duration
+
+_PRIORITIES = ("critical", "high", "medium", "low")
+
+
+def priority_rank(alarm: dict[str, Any]) -> int:
+    """Return where the alarm's priority stands, the most urgent first."""
+    return _PRIORITIES.index(alarm["priority"]) if alarm["priority"] in _PRIORITIES else len(_PRIORITIES)
+
+
+def measured(alarm: dict[str, Any]) -> str:
+    """Write the value against its limit, which is the shortest that says how bad it is; else the alarm's own words."""
+    value, limit = alarm["value"], alarm["limit"]
+    if value is None or limit is None:
+        return str(alarm["text"])
+    unit = f" {alarm['unit']}" if alarm["unit"] else ""
+    told = f"{value:.4g}{unit} (limit {limit:.6g})"
+    if alarm.get("tag"):
+        return told
+    return ": ".join([f"score {told}", *alarm.get("evidence", ())[:1]])
+
+
+def learning(machine: dict[str, Any]) -> str:
+    """Write how far learning is, and how long it still takes where that can be told."""
+    told = f"{machine['health']['progress']:.0%}"
+    left = machine.get("learning_left_s")
+    return told if left is None else f"{told}, about {format_duration(round(left * SECOND))} left"
