@@ -44,7 +44,7 @@ async def demo(directory: Path, *, headless: bool, seconds: float, picture: Path
             ending(start(directory, "plant", "simulate", "--rate", f"{RATE:g}", "--modbus-port", str(ports.modbus),
                          "--opcua-port", str(ports.opcua), "--json"))
         )  # fmt: skip
-        info = await told(plant)
+        info = await told(plant, directory / "plant.log")
         clock = info["clock"]
         gateway = await stack.enter_async_context(
             ending(start(directory, "gateway", "run", "--config", str(directory / "demo.toml"), "--state-dir",
@@ -92,7 +92,7 @@ async def play(
         if broken and not stay and all(machine in scada.raised_after_faults for _, machine, _ in FAULTS):
             return
         await asyncio.sleep(0.4)
-    raise SystemExit("the gateway ended by itself: see gateway.log with --keep")
+    raise SystemExit(f"the gateway ended by itself: {last_line(socket.parents[1] / 'gateway.log')}")
 
 
 def learned(status: dict[str, Any]) -> bool:
@@ -118,17 +118,24 @@ async def run(*arguments: str) -> None:
         raise SystemExit(f"shoptwin {' '.join(arguments)} failed")
 
 
-async def told(plant: asyncio.subprocess.Process) -> dict[str, Any]:
-    """Return what the plant says of itself once it can be reached."""
+async def told(plant: asyncio.subprocess.Process, log: Path) -> dict[str, Any]:
+    """Return what the plant says of itself once it can be reached; where it cannot be, end with the last it logged."""
     assert plant.stdout is not None
     text = b""
-    async with asyncio.timeout(60):
-        while line := await plant.stdout.readline():
-            text += line
-            with contextlib.suppress(json.JSONDecodeError):
-                found: dict[str, Any] = json.loads(text)
-                return found
-    raise SystemExit("the practice plant did not start: see plant.log with --keep")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            while line := await plant.stdout.readline():
+                text += line
+                with contextlib.suppress(json.JSONDecodeError):
+                    found: dict[str, Any] = json.loads(text)
+                    return found
+    raise SystemExit(f"the practice plant did not start: {last_line(log)}")
+
+
+def last_line(log: Path) -> str:
+    """Return the last line that a process of ours logged: the folder is gone by the time that one would look."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it logged nothing"
 
 
 @contextlib.asynccontextmanager

@@ -95,10 +95,9 @@ class Screen(Headless):
         """Draw the view."""
         self._seen = status, alarms, list(received)
         lines = self._seen[2] or ["nothing yet"]
-        self._live.update(
-            Group(render(status, alarms, lines, tags_most=6), Text(f"{self._line}   (Ctrl-C ends it all)", "dim")),
-            refresh=True,
-        )
+        last = Text(f"{self._line}   (Ctrl-C ends it all)", "dim", no_wrap=True, overflow="ellipsis")
+        view = render(status, alarms, lines, tags_most=6, height=self._console.size.height - 1)
+        self._live.update(Group(view, last), refresh=True)
 
 
 def _learning(machine: dict[str, Any]) -> str:
