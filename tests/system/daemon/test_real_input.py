@@ -231,7 +231,7 @@ def test_real_failures_from_the_first_snapshot_on(formats: Any, play: Any, broke
     with closing(Listener(mosquitto.port)) as listener:
         shows = [
             play(*bearing(formats, tmp_path), 65, mosquitto),
-            play(*machine(formats, tmp_path), 12_000, mosquitto),
+            play(*machine(formats, tmp_path), 12_000, mosquitto, "5m"),
         ]
         run(shows, listener)
 
