@@ -133,9 +133,11 @@ async def told(plant: asyncio.subprocess.Process, log: Path) -> dict[str, Any]:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line that a process of ours logged: the folder is gone by the time that one would look."""
+    """Return the last that a process of ours logged: the folder is gone by the time that one would look."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it logged nothing"
+    # A command that fails says what is wrong, and then the cure.
+    last = lines[-2:] if lines and lines[-1].startswith("cure:") else lines[-1:]
+    return "\n".join(last) or "it logged nothing"
 
 
 @contextlib.asynccontextmanager

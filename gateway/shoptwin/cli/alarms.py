@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shoptwin.cli.options import by_option, json_option, socket_option
-from shoptwin.cli.printing import aligned, below
+from shoptwin.cli.printing import aligned, below, columns
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.words import priority_rank
 from shoptwin.cli.zone import PlantTime
@@ -48,13 +48,21 @@ def alarms(ctx: click.Context, client: Client, every: bool, as_json: bool) -> No
 def _print(found: list[dict[str, Any]], zone: PlantTime) -> None:
     found.sort(key=priority_rank)
     heading, times = zone.column("since", (alarm["since"] for alarm in found))
-    rows = ((a["key"], a["priority"], _STATES.get(a["state"], a["state"]), time)
-            for a, time in zip(found, times, strict=True))  # fmt: skip
+    states = [_STATES.get(alarm["state"], alarm["state"]) for alarm in found]
+    names = [(alarm["key"], alarm["priority"]) for alarm in found]
+    rows = ((*name, state, time) for name, state, time in zip(names, states, times, strict=True))
     head, *lines = aligned(("alarm", "priority", "state", heading), rows)
+    # Where a long name leaves no room for the state, the state goes below too.
+    narrow = max(map(len, (head, *lines))) > columns()
+    if narrow:
+        short = ((*name, time) for name, time in zip(names, times, strict=True))
+        head, *lines = aligned(("alarm", "priority", heading), short)
     click.echo(head)
-    for alarm, line in zip(found, lines, strict=True):
+    for alarm, line, state in zip(found, lines, states, strict=True):
         click.echo(line)
         if alarm["suppressed"] or alarm["state"] != "normal":
+            if narrow:
+                below(state)
             _explain(alarm, zone)
 
 
@@ -89,14 +97,16 @@ def test(machine: str, by: str, client: Client, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"{found['text']}: {_where(client.get('/v1/status')['outbox'])}")
+        click.echo(_where(found, client.get("/v1/status")["outbox"]))
 
 
-def _where(outbox: dict[str, Any]) -> str:
-    """Say where a message that was just sent can be found."""
+def _where(found: dict[str, Any], outbox: dict[str, Any]) -> str:
+    """Say where the alarm that was just sent can be found."""
     if "connected" not in outbox:
-        return "but no [mqtt] is configured, so nobody is told"
-    return "look for it in the SCADA" if outbox["connected"] else "it waits in the outbox: the broker is away"
+        return f"the test alarm of {found['machine']} reaches nobody: there is no [mqtt] in the configuration"
+    if not outbox["connected"]:
+        return f"the test alarm of {found['machine']} waits in the outbox: the broker is away"
+    return f"{found['text']}: look for it in the SCADA"
 
 
 @click.command(short_help="Acknowledge an alarm.")

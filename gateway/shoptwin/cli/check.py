@@ -110,7 +110,8 @@ def _cures(bad: list[Tag], readings: dict[str, dict[str, Any]]) -> None:
         troubles.setdefault((tag.device, reading["status"], reading["cure"]), []).append(tag.id)
     for (device, status, cure), tags in troubles.items():
         more = f" and {len(tags) - MOST_NAMED} more" if len(tags) > MOST_NAMED else ""
-        click.echo(f"{device}: {status}: {', '.join(tags[:MOST_NAMED])}{more}")
+        click.echo(f"{device}: {status}")
+        below(f"{', '.join(tags[:MOST_NAMED])}{more}")
         below(cure)
 
 

@@ -45,8 +45,13 @@ def below(text: str, lead: str = "") -> None:
 
 def wrapped(text: str, indent: int) -> list[str]:
     """Break a text into lines that fit the terminal behind an indent; at least one."""
-    width = max(min(shutil.get_terminal_size().columns, WIDEST) - indent, 30)
+    width = max(min(columns(), WIDEST) - indent, 30)
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def columns() -> int:
+    """Return how wide the terminal is; 80 where there is none."""
+    return shutil.get_terminal_size().columns
 
 
 def as_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say

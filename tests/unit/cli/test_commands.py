@@ -42,7 +42,7 @@ def test_test_alarm_says_where_it_is(shoptwin: Any, daemon: Any) -> None:
     """Where the broker is away a test alarm is said to wait, not to be in the SCADA."""
     assert daemon
     told = shoptwin("alarms", "test", "press-3", "--by", "kim").output
-    assert told == "a test of press-3: it waits in the outbox: the broker is away\n"
+    assert told == "the test alarm of press-3 waits in the outbox: the broker is away\n"
 
 
 def test_alarms(shoptwin: Any, daemon: Any) -> None:
@@ -63,6 +63,14 @@ def test_alarms(shoptwin: Any, daemon: Any) -> None:
     daemon.standing = []
     assert shoptwin("alarms").output == "no alarm stands\n"
     assert json.loads(shoptwin("alarms", "--json").output) == []
+
+
+def test_alarm_with_a_long_name(shoptwin: Any, daemon: Any) -> None:
+    """A row that a long name makes too wide has its state below."""
+    daemon.standing = [daemon.standing[0] | {"key": "_gateway/plant-modbus-of-the-press.not-connected"}]
+    found = shoptwin("alarms", env={"COLUMNS": "80"}).output.splitlines()
+    assert found[2] == "    unacknowledged"
+    assert max(map(len, found)) <= 80
 
 
 def test_ack(shoptwin: Any, daemon: Any) -> None:

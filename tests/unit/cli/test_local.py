@@ -101,7 +101,7 @@ def test_probe_of_a_device_that_is_away(shoptwin: Any, tmp_path: Any, free_port:
     told = shoptwin("check", "--config", str(path), "--probe").output
     assert told.startswith(f"{path} can be used, but 1 of 1 tags cannot be read\n")
     assert "is right" not in told
-    assert "plc1: not-connected: m.t" in told
+    assert "plc1: not-connected\n    m.t\n" in told
 
 
 @pytest.mark.parametrize(
