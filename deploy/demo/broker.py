@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ def version() -> int:
     return 5 if shutil.which("mosquitto", path=SEARCH) else 4
 
 
-SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+SEARCH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin"
 """Debian puts mosquitto where only root's PATH looks."""
 
 
