@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shoptwin.alarms.advice import advice
 from shoptwin.alarms.bad_data import BAD
-from shoptwin.alarms.iso20816 import DELAY
+from shoptwin.alarms.iso20816 import DELAY, OFF_DELAY
 from shoptwin.alarms.thresholds import conditions
 from shoptwin.domain.alarm import AlarmDef, Priority
 from shoptwin.domain.errors import ConfigError
@@ -37,10 +37,10 @@ TAG_KINDS: Mapping[str, Kind] = {
     "lo": Kind("<tag>.lo", Priority.MEDIUM, None, None, "below the first limit"),
     "lolo": Kind("<tag>.lolo", Priority.HIGH, None, None, "below the limit that calls for action at once"),
     "zone-c": Kind(
-        "<tag>.zone-c", Priority.MEDIUM, DELAY, DELAY, "vibration beyond zone B of ISO 20816-3: plan a repair"
+        "<tag>.zone-c", Priority.MEDIUM, DELAY, OFF_DELAY, "vibration beyond zone B of ISO 20816-3: plan a repair"
     ),
     "zone-d": Kind(
-        "<tag>.zone-d", Priority.HIGH, DELAY, DELAY, "vibration in zone D of ISO 20816-3: damage is to be expected"
+        "<tag>.zone-d", Priority.HIGH, DELAY, OFF_DELAY, "vibration in zone D of ISO 20816-3: damage is to be expected"
     ),
     BAD: Kind("<tag>.bad", Priority.LOW, MINUTE, 10 * SECOND, "no usable data although its device is connected"),
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shoptwin.domain.errors import ConfigError
 from shoptwin.domain.tag import Role
-from shoptwin.domain.timing import SECOND
+from shoptwin.domain.timing import MINUTE, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 SOURCE = "ISO 20816-3"
 DELAY = 10 * SECOND
-"""A run-up is no severity: the zone has to be left for this long before it counts, either way."""
+"""A run-up is no severity: a zone has to be reached for this long before it counts."""
+OFF_DELAY = 5 * MINUTE
+"""The zones are meant for steady operation: a machine that is unloaded for a while is not better for it."""
 DEADBAND = 0.05
 """Share of a boundary by which a value must be below it to have left the zone; ours, the standard gives none."""
 

@@ -136,7 +136,7 @@ class Assessor:
     def _judge(self, track: Track, window: Window, row: Observed | None, observations: list[Observation]) -> Assessment:
         layout, now = self._layouts[track.machine], window.now
         if row is None:
-            return self._verdicts.unchanged(track, now, self._progress(track, now))
+            return self._verdicts.unchanged(track, window, self._progress(track, now))
         if not window.maintenance and window.state is not MachineState.OFF and np.isfinite(row.values[:-1]).any():
             if not track.first and not track.pointer.since:
                 self._point(track, Pointer(track.pointer.version, now))

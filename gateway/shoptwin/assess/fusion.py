@@ -21,7 +21,8 @@ def fuse(machine: str, now: int, parts: Sequence[Assessment], note: str = "") ->
     worst = min(parts, key=lambda a: (_ORDER.index(a.state), -a.score))
     judged = [a for a in parts if a.state in {Verdict.NORMAL, Verdict.ABNORMAL}]
     ranked = sorted(parts, key=lambda a: -a.score)
-    notes = [f"{a.indicator}: {a.note}" for a in parts if a.note] if len(parts) > 1 else [a.note for a in parts]
+    told = list(dict.fromkeys(a.note for a in parts))
+    notes = [f"{a.indicator}: {a.note}" for a in parts if a.note] if len(told) > 1 else told
     return replace(
         worst,
         indicator="health",

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from shoptwin.assess.blocks import Rhythm
 from shoptwin.assess.session import Session
 from shoptwin.assess.shelf import check_hash, check_shapes
 from shoptwin.domain.errors import ModelRejected
@@ -48,6 +49,12 @@ class Learned:
         """Observed values that it takes, in order."""
         names: list[str] = self.manifest["names"]
         return names
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """How rows are gathered before they are judged; one by one, where it was learned before that was known."""
+        told = self.manifest.get("rhythm", {})
+        return Rhythm(**told | {"steps": tuple((int(i), float(step)) for i, step in told.get("steps", ()))})
 
     def start(self) -> dict[str, NDArray[np.float64]]:
         """Return the state before the first row."""

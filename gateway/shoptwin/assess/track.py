@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shoptwin.assess.blocks import Blocks
 from shoptwin.assess.learned import Learned, Pointer
+from shoptwin.assess.names import STATE
 from shoptwin.assess.session import finite
 from shoptwin.domain.assessment import Verdict
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 PERSISTENCE = {"process": (6, 15), "vibration": (2, 15)}
 """Rows in a row that raise the alarm, and that clear it. A snapshot is already the median of five."""
+CLEARED = 0.8
+"""Score below which a row speaks for clearing where values are held: its neighbours say the same, and an alarm at the
+threshold would chatter. Rows that are measurements of their own are clear below the threshold, fifteen in a row."""
 WARM_UP = 100
 """Latest rows that a new baseline is run over before it judges, so that its averages do not start from nothing."""
 
@@ -33,6 +38,8 @@ class Judged:
     ratio: NDArray[np.float64]
     lean: NDArray[np.float64]
     joint: float
+    beyond: dict[str, tuple[float, float, float]]
+    """Contexts outside what was learned: name -> value, lowest and highest known."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +56,11 @@ class Track:
     alarm: bool = False
     against: int = 0
     """Rows in a row that speak against `alarm`."""
+    since: int = 0
+    """When the first of them came, ns UTC."""
+    blocks: Blocks | None = None
+    judged: Judged | None = None
+    """The latest; it holds until the next block is complete."""
     rows: int = 0
     """Rows observed since the process began."""
     tried: int = 0
@@ -74,10 +86,14 @@ class Track:
             self.running = None
             return
         at = np.array([self.names.index(name) for name in learned.names], np.intp)
-        state = learned.start()
+        state, blocks = (
+            learned.start(),
+            Blocks(learned.rhythm, learned.names.index(STATE) if STATE in learned.names else None),
+        )
         for time, x in self.recent:
-            _, state = learned.step(x[at], learned.age(time), self.alarm, state)
-        self.running = (learned, state, at)
+            if (row := blocks.add(time, x[at])) is not None:
+                _, state = learned.step(row, learned.age(time), self.alarm, state)
+        self.running, self.blocks, self.judged = (learned, state, at), blocks, None
         self.problem, self.tried = "", 0
 
     def lacking(self, x: NDArray[np.float64]) -> list[str]:
@@ -89,37 +105,52 @@ class Track:
         return [name for name, i in zip(learned.names, at, strict=True) if np.isnan(x[i]) and name in needed]
 
     def beyond(self, x: NDArray[np.float64]) -> dict[str, tuple[float, float, float]]:
-        """Return the contexts that lie outside what was learned: name -> value, lowest and highest known."""
+        """Return the contexts of the inputs `x` that lie outside what was learned: name -> value, lowest, highest."""
         if self.running is None:
             return {}
-        learned, _, at = self.running
-        values = dict(zip(learned.names, x[at].tolist(), strict=True))
+        learned = self.running[0]
+        values = dict(zip(learned.names, x.tolist(), strict=True))
         bounds = {name: (values[name], *limits) for name, limits in learned.manifest["contexts"].items()}
         return {n: (v, low, high) for n, (v, low, high) in bounds.items() if v < low or v > high}
 
     def judge(self, now: int, x: NDArray[np.float64]) -> Judged | None:
-        """Judge one row and keep what follows from it; None while there is no baseline."""
-        if self.running is None:
+        """Judge one row and keep what follows from it; None while there is no baseline, or nothing to judge yet."""
+        if self.running is None or self.blocks is None:
             return None
-        learned, before, at = self.running
-        out, state = learned.step(x[at], learned.age(now), self.alarm, before)
-        self.running = (learned, state, at)
+        row = self.blocks.add(now, x[self.running[2]])
+        if row is not None:
+            self.judged = self._step(now, row, self.running)
+        return self.judged
+
+    def _step(
+        self,
+        now: int,
+        x: NDArray[np.float64],
+        running: tuple[Learned, dict[str, NDArray[np.float64]], NDArray[np.intp]],
+    ) -> Judged:
+        learned, before, at = running
+        out, state = learned.step(x, learned.age(now), self.alarm, before)
+        if not bool(out["outside"][0]):  # what a regime that nobody knows looks like says nothing of the known ones
+            self.running = (learned, state, at)
         score = finite(out["score"])
         verdict = Verdict.ABNORMAL if score >= 1 else Verdict.NORMAL
         if bool(out["outside"][0]):
             verdict = Verdict.UNKNOWN_REGIME
         elif finite(out["known"]) < 0.5:  # noqa: PLR2004 - more than half of what it judges by is missing
             verdict = Verdict.NO_DATA
-        self._persist(verdict)
+        if self.blocks is None or not self.blocks.moved:
+            self._persist(verdict, score, now, learned.rhythm.span)
         arrays: dict[str, Any] = {name: np.asarray(out[name], np.float64) for name in ("ratio", "lean")}
-        return Judged(verdict, score, finite(out["known"]), joint=finite(out["joint"]), **arrays)
+        return Judged(verdict, score, finite(out["known"]), joint=finite(out["joint"]), beyond=self.beyond(x), **arrays)
 
-    def _persist(self, verdict: Verdict) -> None:
-        """Count towards raising or clearing; what abstains counts for neither."""
+    def _persist(self, verdict: Verdict, score: float, now: int, span: int) -> None:
+        """Count towards raising or clearing; what abstains counts for neither. Raising also takes `span` ns."""
         if verdict not in {Verdict.NORMAL, Verdict.ABNORMAL}:
             return
-        self.against = self.against + 1 if (verdict is Verdict.ABNORMAL) != self.alarm else 0
-        if self.against >= PERSISTENCE[self.indicator][self.alarm]:
+        counts = score < (CLEARED if span else 1.0) if self.alarm else verdict is Verdict.ABNORMAL
+        self.against = self.against + 1 if counts else 0
+        self.since = now if self.against == 1 else self.since
+        if self.against >= PERSISTENCE[self.indicator][self.alarm] and (self.alarm or now - self.since >= span):
             self.alarm, self.against = not self.alarm, 0
 
     def pace(self) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shoptwin.assess.track import Judged, Track
     from shoptwin.domain.assessment import Window
 
+_MAINTENANCE = "in maintenance: not judged"
 _ROWS_FOR_HALF = 50.0
 """Rows learned from at which a verdict is half as sure as one can be."""
 
@@ -45,7 +46,7 @@ class Verdicts:
             return self._unlearned(blank, track, lacking)
         blank = replace(blank, alarm=track.alarm)
         if judged.state is Verdict.UNKNOWN_REGIME:
-            note = f"{words.outside(track.beyond(row.values))}: no verdict on health here"
+            note = f"{words.outside(judged.beyond)}: no verdict on health here"
             return replace(blank, state=judged.state, score=judged.score, note=note)
         return self._judged(blank, track, layout, judged, lacking)
 
@@ -54,16 +55,21 @@ class Verdicts:
     ) -> Assessment | None:
         """Return the verdict where there is nothing to ask the baseline."""
         if window.maintenance:
-            return replace(blank, state=Verdict.NO_DATA, note="in maintenance: not judged, and nothing is learned")
+            return replace(blank, state=Verdict.NO_DATA, note=_MAINTENANCE)
+        if window.state is MachineState.OFF and track.learned is None:
+            return replace(blank, note=f"learning, {blank.progress:.0%}; the machine is off: nothing to learn from")
         if window.state is MachineState.OFF:
             return replace(blank, state=Verdict.UNKNOWN_REGIME, note="the machine is off: not judged")
         if needed := track.lacking(row.values):
             return replace(blank, state=Verdict.NO_DATA, note=f"needs {words.plain(needed)}: {lacking}")
         return None
 
-    def unchanged(self, track: Track, now: int, progress: float) -> Assessment:
+    def unchanged(self, track: Track, window: Window, progress: float) -> Assessment:
         """Return the latest verdict while an indicator has no news; after too long there is no data."""
-        latest = track.latest
+        latest, now = track.latest, window.now
+        if window.maintenance:
+            blank = latest or Assessment(track.machine, track.indicator, now, Verdict.NO_DATA, 0.0, progress=progress)
+            return replace(blank, time=now, state=Verdict.NO_DATA, score=0.0, evidence=(), note=_MAINTENANCE)
         if latest is None:
             note = f"{track.indicator}: nothing was received yet"
             return Assessment(track.machine, track.indicator, now, Verdict.LEARNING, 0.0, progress=progress, note=note)
@@ -78,7 +84,9 @@ class Verdicts:
         if lacking and not track.rows:
             return replace(blank, state=Verdict.NO_DATA, note=lacking)
         note = f"learning, {blank.progress:.0%}"
-        if blank.progress >= 1:
+        if track.learned is not None:
+            note = "learned; the first rows to judge are being gathered"
+        elif blank.progress >= 1:
             note = track.problem or "learned enough: the baseline is being made"
         return replace(blank, note=f"{note}; {lacking}" if lacking else note)
 

@@ -84,7 +84,16 @@ def outside(contexts: Mapping[str, tuple[float, float, float]]) -> str:
     """Tell which contexts (value, lowest and highest known) lie outside what was learned."""
     told = [
         "the machine's state was not learned" if name == STATE
-        else f"{Name.parse(name).tag} {value:.4g} was not learned (known: {low:.4g} to {high:.4g})"
+        else f"{Name.parse(name).tag} {_known(value, low, high)}"
         for name, (value, low, high) in contexts.items()
     ]  # fmt: skip
     return "; ".join(told)
+
+
+def _known(value: float, low: float, high: float) -> str:
+    """Tell a value and what is known, with as many digits as it takes to see that the one lies outside the other."""
+    for digits in range(4, 17):
+        said, least, most = (f"{x:.{digits}g}" for x in (value, low, high))
+        if not float(least) <= float(said) <= float(most):
+            break
+    return f"{said} was not learned (known: {least} to {most})"

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from shoptwin.assess.blocks import Rhythm
 from shoptwin.assess.names import STATE, Name
 from shoptwin.domain.errors import ModelError
 from shoptwin.domain.machine import MachineState
 from shoptwin.learn.fit_process import fit_process
 from shoptwin.learn.fit_vibration import fit_vibration
+from shoptwin.learn.rhythm import holds, rhythm, steps, thin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +98,8 @@ class Baseline:
     """What 1.0 of `lean` is in the tag's unit."""
     explained: dict[str, list[str]] = field(default_factory=dict)
     """Evidence -> what explains a part of it: tags, or words for them."""
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    """How rows are gathered before they are judged."""
 
     def to_onnx(self) -> bytes:
         """Return the ONNX model: x, age, alarmed, state -> score, outside, known, ratio, lean, joint, new state."""
@@ -116,7 +120,7 @@ class Baseline:
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,
             "threshold": 1.0, "budget": {"false_alarms_per_month": self.settings.false_alarms_per_month,
                                          "tail_per_row": self.settings.tail},
-            "state": state,
+            "rhythm": self.rhythm._asdict(), "state": state,
         }  # fmt: skip
 
 
@@ -131,6 +135,11 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
     if not len(x):
         raise ModelError("there is no evidence of the machine running", "Let it run, then learning goes on by itself")
     names = tuple(evidence.names)
+    beat, held = Rhythm(steps=steps(names, x)), np.ones(len(names))
+    if settings.indicator == "process":
+        beat, held = rhythm(names, time, x), holds(names, x)
+        time, x = thin(beat, names, time, x)
+        held = held / beat.stride
     x, time = _common_states(names, x, time)
     model: Any
     explained: dict[str, list[str]] = {}
@@ -138,12 +147,12 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
         model, judged = fit_vibration(names, x, settings.tail)
         deviation = np.ones(len(judged))
     else:
-        model, judged = fit_process(names, x, settings.tail)
+        model, judged = fit_process(names, x, settings.tail, held)
         deviation = model.deviation
         explained = {name: _drivers(names, model.mix[:, j], name) for j, name in enumerate(judged)}
     return Baseline(
         model, names, tuple(judged), int(time[0]), int(time[-1]), len(x), settings,
-        tuple(float(d) for d in deviation), {name: drivers for name, drivers in explained.items() if drivers},
+        tuple(float(d) for d in deviation), {name: drivers for name, drivers in explained.items() if drivers}, beat,
     )  # fmt: skip
 
 

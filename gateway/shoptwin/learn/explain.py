@@ -68,8 +68,9 @@ def explain(x: Array, column: int, drivers: list[int]) -> tuple[Explained, Array
     if (left**2).sum() >= (1 - EXPLAINED) * (mean**2).sum():
         return unexplained
     coefficients, inverse = _ridge(a, y)
-    # Rows that remember one another count for less: the variance of what was fitted grows by twice their memory.
-    memory = 2 * float(st.decorrelation(left[:, None])[0])
+    # Rows that remember one another count for less: the variance of what was fitted grows by twice their memory; and
+    # what a straight line leaves is as slow as the driver that is quickest to change.
+    memory = 2 * max(float(st.decorrelation(left[:, None])[0]), float(st.decorrelation(a).min()))
     values, vectors = np.linalg.eigh(inverse * memory)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     return Explained(tuple(drivers), coefficients, a.mean(0), root), left

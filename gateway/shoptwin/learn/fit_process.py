@@ -13,7 +13,7 @@ from shoptwin.domain.tag import Role
 from shoptwin.learn import statistics as st
 from shoptwin.learn.context import Context
 from shoptwin.learn.explain import explain
-from shoptwin.learn.process import Process
+from shoptwin.learn.process import JUMP, Process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,8 @@ _RANGE, _SIZE = 0.5, 0.05
 """How far beyond the learned setpoints and loads is still known: of their range, and of their size."""
 _PRESENT = 0.75
 """Share of the rows in which a value must be there to be looked at."""
+_HELD = 1.5
+"""Rows that a value is held for from which two rows in a row may be the same measurement."""
 _WALK_DEVIATIONS = 3.0
 """Standard deviations of a tag's own random walk that its limit is widened by."""
 
@@ -51,8 +53,10 @@ class Columns:
     """Temperatures of which not every lag had run for its time constant through most of the learning part."""
 
 
-def fit_process(names: Sequence[str], x: Array, tail: float) -> tuple[Process, list[str]]:
+def fit_process(names: Sequence[str], x: Array, tail: float, repeats: Array) -> tuple[Process, list[str]]:
     """Fit rows `x` [n, names] with a probability `tail` a row of a false alarm; returns the names of the evidence too.
+
+    `repeats` [names] is how many rows each column repeats its value for: two of those are one look, and no step.
 
     Raises:
         ModelError: too few complete rows, or nothing that varies.
@@ -85,7 +89,8 @@ def fit_process(names: Sequence[str], x: Array, tail: float) -> tuple[Process, l
     which = np.flatnonzero(keep)
     deviation: Array = np.sqrt((left[:, keep] ** 2).mean(0))
     regressions = {n: explained[j] for n, j in enumerate(which.tolist()) if j in explained}
-    basis = (mix[:, keep], context, level[:, keep], deviation, regressions)
+    jump = np.where(repeats[columns.evidence][keep] < _HELD, JUMP, np.inf)
+    basis = (mix[:, keep], context, level[:, keep], deviation, regressions, jump)
     return _judge(basis, left[:, keep] / deviation, share[keep], tail), [names[columns.evidence[j]] for j in which]
 
 
@@ -178,9 +183,9 @@ def _explain(names: Sequence[str], x: Array, columns: Columns) -> tuple[Array, d
 
 
 def _judge(
-    basis: tuple[Array, Context, Array, Array, dict[int, Explained]], z: Array, share: Array, tail: float
+    basis: tuple[Array, Context, Array, Array, dict[int, Explained], Array], z: Array, share: Array, tail: float
 ) -> Process:
-    """Return the model on a `basis` (mix, context, level, deviation, explained), from standardised evidence [L, k]."""
+    """Return the model on a `basis` (mix, context, level, deviation, explained, jump), from what is left [L, k]."""
     rows, k = z.shape
     scales = np.array([s for s in SCALES if s <= max(rows / 8, 1)], np.float64)
     bank = st.ewma(z, scales)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shoptwin.learn.statistics import Array
 
 JUMP = 4.0
-"""Standard deviations off the slowest mean, on one side, that make two rows in a row a step: the means start anew."""
+"""Standard deviations that make a step, see Process.jump."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +36,9 @@ class Process:
     """[k] standard deviation of the evidence, where it was learned"""
     explained: dict[int, Explained]
     """Piece of evidence -> what its drivers explain, and how uncertain that is elsewhere"""
+    jump: Array
+    """[k] standard deviations off the slowest mean, on one side, that make two rows in a row a step: the means start
+    anew; inf where two rows may be one measurement"""
     scales: Array
     """[S] rows"""
     rotation: Array
@@ -78,7 +81,7 @@ class Process:
         held = np.where(known, z, bank[0])
         moved = bank + (held - bank) / self.scales[:, None]
         off, before = held - bank[-1], bank[0] - bank[-1]
-        stepped = (off * before > 0) & (np.minimum(np.abs(off), np.abs(before)) > JUMP) & known
+        stepped = (off * before > 0) & (np.minimum(np.abs(off), np.abs(before)) > self.jump) & known
         new = np.where(stepped, (held + bank[0]) / 2, moved)
         new[0] = held
         grown = min(age + self.rows / 2, 2 * self.rows)
@@ -118,7 +121,7 @@ class Process:
         moved = g.op("Add", bank, g.op("Div", g.op("Sub", held, bank), self.scales[:, None]))
         slowest = g.op("Squeeze", g.op("Slice", bank, [scales - 1], [scales]), [0])
         off, before = g.op("Sub", held, slowest), g.op("Sub", last, slowest)
-        aside = g.op("Greater", g.op("Min", g.op("Abs", off), g.op("Abs", before)), JUMP)
+        aside = g.op("Greater", g.op("Min", g.op("Abs", off), g.op("Abs", before)), self.jump)
         same = g.op("And", known, g.op("Greater", g.op("Mul", off, before), 0.0))
         anew = g.op("Div", g.op("Add", held, last), 2.0)
         averaged = g.op("Where", g.op("And", aside, same), anew, moved)

@@ -201,6 +201,22 @@ def test_maintenance_freezes_learning(bench, epoch):
     assert len(made.kept) == before
 
 
+def test_maintenance_is_said_whatever_arrives(bench, epoch):
+    """In maintenance the verdict says so, with news and without."""
+    made, rng = taught(bench, epoch)
+    for news in (pump(rng), dict.fromkeys(("flow", "pressure", "current"))):
+        said = made.step(epoch + 200 * SECOND, news, maintenance=True)["health"]
+        assert (said.state, said.note) == (Verdict.NO_DATA, "in maintenance: not judged")
+
+
+def test_before_anything_was_learned_a_machine_that_is_off_is_learning(bench, epoch):
+    """No regime is unknown while none is known."""
+    made = bench(PUMP)
+    said = made.step(epoch, pump(np.random.default_rng(1)), state=MachineState.OFF)["health"]
+    assert said.state is Verdict.LEARNING
+    assert "the machine is off" in said.note
+
+
 def test_health_is_always_told(bench, epoch):
     """A window without news, and a machine without anything to judge, still get a verdict on health."""
     made, rng = taught(bench, epoch)
