@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from shoptwin.testing.proxy import WireWatch
+
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Sequence
 
 READING = frozenset({1, 2, 3, 4, 43})
 """The only Modbus functions that Shoptwin may ever ask for: the four reads, and device identification (43/14)."""
@@ -19,6 +18,10 @@ _IDENTIFICATION = 14
 
 _MBAP = 7
 """Bytes of the header: transaction, protocol, length (2 each), unit (1); the length counts from the unit on."""
+
+
+Request = tuple[int, int, bytes]
+"""Unit, function, the rest of its data."""
 
 
 class RequestScanner:
@@ -53,7 +56,7 @@ def reads(request: tuple[int, int, bytes]) -> bool:
     return function in READING and (function != 43 or data[:1] == bytes([_IDENTIFICATION]))  # noqa: PLR2004 - 43/14
 
 
-class ModbusWatch:
+class ModbusWatch(WireWatch[Request]):
     """A TCP proxy on 127.0.0.1 before a Modbus TCP server. Whatever passes is passed on unchanged, and counted.
 
     async with ModbusWatch(server_port) as watch:
@@ -62,79 +65,23 @@ class ModbusWatch:
     """
 
     def __init__(self, target_port: int, target_host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(target_port, target_host, port)
         self.functions: Counter[int] = Counter()
         """How often each function code was asked for."""
-        self.requests: list[tuple[int, int, bytes]] = []
+        self.requests: list[Request] = []
         """Each request as (unit, function, data), the last 10,000 of them."""
-        self.violations: list[tuple[int, int, bytes]] = []
+        self.violations: list[Request] = []
         """Requests for anything but reading; must stay empty."""
-        self.broken = 0
-        """Connections whose bytes were not Modbus TCP."""
-        self.connections = 0
-        self.port = port
-        self._target = (target_host, target_port)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
+    def scanner(self) -> RequestScanner:
+        """Return what cuts one connection's bytes into requests."""
+        return RequestScanner()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._server is not None:
-            self._server.close()
-        self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def cut(self) -> None:
-        """Cut every connection that runs through here now."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        self.connections += 1
-        with suppress(OSError, asyncio.CancelledError):
-            try:
-                await self._relay(reader, writer)
-            finally:
-                writer.close()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(*self._target)
-        back = asyncio.create_task(_pump(up_reader, writer), name="modbus watch")
-        scanner = RequestScanner()
-        try:
-            while data := await reader.read(4096):
-                self._count(scanner, data)
-                up_writer.write(data)
-                await up_writer.drain()
-        finally:
-            back.cancel()
-            up_writer.close()
-            await asyncio.gather(back, return_exceptions=True)
-
-    def _count(self, scanner: RequestScanner, data: bytes) -> None:
-        was_broken = scanner.broken
-        for request in scanner.feed(data):
+    def seen(self, requests: Sequence[Request]) -> None:
+        """Count requests."""
+        for request in requests:
             self.functions[request[1]] += 1
             self.requests.append(request)
             if not reads(request):
                 self.violations.append(request)
         del self.requests[:-10_000]
-        self.broken += scanner.broken and not was_broken
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until it ends, then end the other side too."""
-    with suppress(OSError):
-        while data := await reader.read(4096):
-            writer.write(data)
-            await writer.drain()
-    writer.close()

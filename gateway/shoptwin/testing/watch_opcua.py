@@ -6,14 +6,13 @@ channel hides that, so the client under watch must use none.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from shoptwin.testing.proxy import WireWatch
+
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Sequence
 
 READING = {
     422: "FindServers",
@@ -105,7 +104,7 @@ def _type_of(body: bytes) -> int:
     return body[1] if body[:1] == b"\x00" else -1
 
 
-class OpcUaWatch:
+class OpcUaWatch(WireWatch[str]):
     """A TCP proxy on 127.0.0.1 before an OPC UA server. Whatever passes is passed on unchanged, and counted.
 
     async with OpcUaWatch(server_port) as watch:
@@ -114,72 +113,19 @@ class OpcUaWatch:
     """
 
     def __init__(self, target_port: int, target_host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(target_port, target_host, port)
         self.services: Counter[str] = Counter()
         """How often each service was asked for, by its name in the standard."""
-        self.broken = 0
-        """Connections whose bytes were not OPC UA."""
-        self.connections = 0
-        self.port = port
-        self._target = (target_host, target_port)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def outside(self) -> set[str]:
         """Services that were asked for and are none of the reading ones; must stay empty."""
         return set(self.services) - ALLOWED
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
+    def scanner(self) -> RequestScanner:
+        """Return what cuts one connection's bytes into services."""
+        return RequestScanner()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._server is not None:
-            self._server.close()
-        self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def cut(self) -> None:
-        """Cut every connection that runs through here now."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        self.connections += 1
-        with suppress(OSError, asyncio.CancelledError):
-            try:
-                await self._relay(reader, writer)
-            finally:
-                writer.close()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(*self._target)
-        back = asyncio.create_task(_pump(up_reader, writer), name="opcua watch")
-        scanner = RequestScanner()
-        try:
-            while data := await reader.read(65536):
-                was_broken = scanner.broken
-                self.services.update(scanner.feed(data))
-                self.broken += scanner.broken and not was_broken
-                up_writer.write(data)
-                await up_writer.drain()
-        finally:
-            back.cancel()
-            up_writer.close()
-            await asyncio.gather(back, return_exceptions=True)
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until it ends, then end the other side too."""
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    def seen(self, requests: Sequence[str]) -> None:
+        """Count services."""
+        self.services.update(requests)
