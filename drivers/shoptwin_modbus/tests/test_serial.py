@@ -21,7 +21,7 @@ def url(cable):
     return f"rtu://{cable.here}?baud=115200&parity=N"
 
 
-def settings(cable, unit=1, timeout="150ms", **more):
+def settings(cable, unit=1, timeout="300ms", **more):
     """Return settings for a unit on the cable."""
     return ModbusSettings(url=url(cable), unit=unit, timeout=timeout, **more)
 

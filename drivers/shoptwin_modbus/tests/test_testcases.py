@@ -46,7 +46,7 @@ async def test_field_bug(folder, plugin):
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    connection = plugin.open(ModbusSettings(url=f"{case['link']}://127.0.0.1:{port}", timeout="200ms"))
+    connection = plugin.open(ModbusSettings(url=f"{case['link']}://127.0.0.1:{port}", timeout="500ms"))
     await connection.connect()
     group = group_of(plugin, case["addresses"])
     try:
