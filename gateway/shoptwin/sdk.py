@@ -6,9 +6,9 @@ It can read and never write: there is no `write` here.
 """
 
 from shoptwin.domain.batch import SampleBatch, Waveform
-from shoptwin.domain.device import Group, Point, TagCandidate
+from shoptwin.domain.device import Group, Hole, Point, TagCandidate, Talk
 from shoptwin.domain.errors import AuthFailed, BadAddress, ConfigError, DriverError, NotConnected, Timeout
-from shoptwin.domain.ports import Address, Browsable, Connection, Plugin, Polled, Subscribed
+from shoptwin.domain.ports import Address, Browsable, Connection, Plugin, Polled, Remembering, Subscribed, Talking
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.tag import Role, ValueKind
 from shoptwin.domain.timing import iso, parse_duration, parse_time
@@ -22,15 +22,19 @@ __all__ = [
     "Connection",
     "DriverError",
     "Group",
+    "Hole",
     "NotConnected",
     "Plugin",
     "Point",
     "Polled",
+    "Remembering",
     "Role",
     "SampleBatch",
     "StatusCode",
     "Subscribed",
     "TagCandidate",
+    "Talk",
+    "Talking",
     "Timeout",
     "ValueKind",
     "Waveform",

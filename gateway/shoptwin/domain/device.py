@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shoptwin.domain.tag import ValueKind
 
 
@@ -73,3 +75,42 @@ class DeviceChange:
     health: DeviceHealth
     time: int
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """An address that its device refuses; it is left out of requests and tried again slowly."""
+
+    address: str
+    """As one would write it in the configuration, without a type: `holding:120`, `holding:120-123@7`."""
+    status: int
+    """StatusCode of the tags that stand there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How the talk with a device goes: counters of one connection, and what is so now. Counters of two can be added."""
+
+    requests: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    timeouts: int = 0
+    """Requests without a reply in time."""
+    garbled: int = 0
+    """Replies that were not decoded: of a wrong unit, function, length or transaction, or damaged."""
+    retries: int = 0
+    """Requests that were asked again, as the device was busy."""
+    torn: int = 0
+    """Waveforms that were dropped, as the device changed them while they were read."""
+    exceptions: Mapping[str, int] = field(default_factory=dict)
+    """Refusals by the protocol's own code: Modbus exception `"2"`, a StatusCode by name."""
+    parts: Mapping[str, bool] = field(default_factory=dict)
+    """What answers for itself behind the connection (`"unit 7"`): whether it answers; False: its breaker is open."""
+    holes: tuple[Hole, ...] = ()
+
+    def __add__(self, later: Talk) -> Talk:
+        """Return the sum of the counters; what is so now is as the later one says."""
+        counted = {f.name: getattr(self, f.name) + getattr(later, f.name) for f in fields(self) if f.type == "int"}
+        codes = self.exceptions.keys() | later.exceptions.keys()
+        refused = {code: self.exceptions.get(code, 0) + later.exceptions.get(code, 0) for code in sorted(codes)}
+        return Talk(**counted, exceptions=refused, parts=later.parts, holes=later.holes)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from shoptwin.domain.batch import SampleBatch
-    from shoptwin.domain.device import Group, TagCandidate
+    from shoptwin.domain.device import Group, TagCandidate, Talk
     from shoptwin.domain.tag import ValueKind
 
 
@@ -41,7 +41,8 @@ class Polled(Protocol):
     async def read(self, group: Group) -> Sequence[SampleBatch]:
         """Read all points of a group once: each point is in exactly one of the batches (one batch a kind of value).
 
-        A point that alone cannot be read is Bad in its batch; the others go on.
+        A point that alone cannot be read is Bad in its batch; the others go on. A waveform is left out until the device
+        has a new one.
 
         Raises:
             NotConnected, Timeout: nothing could be read; the runtime closes and connects anew.
@@ -62,6 +63,28 @@ class Browsable(Protocol):
 
     async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
         """List what is below `at`, or at the top."""
+
+
+@runtime_checkable
+class Talking(Protocol):
+    """A connection that can say how its talk with the device goes."""
+
+    def talk(self) -> Talk:
+        """Return the counters since this connection was opened, and what is so now; cheap, and never raises."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A connection that learns what is worth keeping across restarts: addresses that a device refuses, say.
+
+    The runtime keeps the text by device, and forgets it when the device's settings change.
+    """
+
+    def recall(self, memory: str) -> None:
+        """Take up what was kept; called before `connect`. Text that cannot be understood is as good as none."""
+
+    def memory(self) -> str | None:
+        """Return what to keep from now on, or None where nothing has changed since the last call."""
 
 
 class Plugin(Protocol):

@@ -90,6 +90,35 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Which samples of a tag are worth keeping. Limits, the twin and the windows of models see every sample anyway.
+
+    A sample is kept if its status differs from that of the last kept one, if its value does by more than `deadband`
+    and by more than `percent`, or if the last kept one is `heartbeat` ns old.
+    """
+
+    each: bool = True
+    """Keep every sample; the rest is not looked at."""
+    deadband: float = 0.0
+    """In the tag's unit; 0: any change."""
+    percent: float = 0.0
+    """Of the last kept value's magnitude; 0: any change."""
+    heartbeat: int = 600 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentLoop:
+    """What a 4-20 mA input delivers: the raw values at 4 and at 20 mA.
+
+    By NAMUR NE 43 a sensor that works stays within 3.8 to 20.5 mA; below 3.6 or above 21 mA it has failed, or the loop
+    is broken.
+    """
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tag:
     """One tag of one machine. `id` is stable across renames; `name` is unique within its machine."""
 
@@ -107,6 +136,13 @@ class Tag:
     limits: Limits = Limits()
     period: int | None = None
     """Nanoseconds between polls, where it differs from the device's."""
+    missing: tuple[float, ...] = ()
+    """Raw values that mean that there is no value, as the driver delivers them."""
+    loop: CurrentLoop | None = None
+    """Where the raw value is that of a 4-20 mA input; `scale` and `offset` are then made from it."""
+    labels: tuple[tuple[int, str], ...] = ()
+    """What the values of an enumeration are called, for people (OPC UA: EnumStrings); the value stays a number."""
+    report: Report = Report()
 
     @property
     def scaled(self) -> bool:
