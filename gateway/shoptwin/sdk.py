@@ -6,11 +6,21 @@ It can read and never write: there is no `write` here.
 """
 
 from shoptwin.domain.batch import SampleBatch, Waveform
-from shoptwin.domain.device import Group, Hole, Point, TagCandidate, Talk
+from shoptwin.domain.device import Group, Hole, Point, ProfileInfo, ProfileTag, TagCandidate, TagDefaults, Talk
 from shoptwin.domain.errors import AuthFailed, BadAddress, ConfigError, DriverError, NotConnected, Timeout
-from shoptwin.domain.ports import Address, Browsable, Connection, Plugin, Polled, Remembering, Subscribed, Talking
+from shoptwin.domain.ports import (
+    Address,
+    Browsable,
+    Connection,
+    Plugin,
+    Polled,
+    Profiled,
+    Remembering,
+    Subscribed,
+    Talking,
+)
 from shoptwin.domain.quality import StatusCode
-from shoptwin.domain.tag import Role, ValueKind
+from shoptwin.domain.tag import CurrentLoop, Role, ValueKind
 from shoptwin.domain.timing import iso, parse_duration, parse_time
 
 __all__ = [
@@ -20,6 +30,7 @@ __all__ = [
     "Browsable",
     "ConfigError",
     "Connection",
+    "CurrentLoop",
     "DriverError",
     "Group",
     "Hole",
@@ -27,12 +38,16 @@ __all__ = [
     "Plugin",
     "Point",
     "Polled",
+    "ProfileInfo",
+    "ProfileTag",
+    "Profiled",
     "Remembering",
     "Role",
     "SampleBatch",
     "StatusCode",
     "Subscribed",
     "TagCandidate",
+    "TagDefaults",
     "Talk",
     "Talking",
     "Timeout",

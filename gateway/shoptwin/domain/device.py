@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shoptwin.domain.tag import ValueKind
+    from shoptwin.domain.tag import CurrentLoop, Role, ValueKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,53 @@ class TagCandidate:
     unit: str = ""
     sample: str = ""
     """The value now, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagDefaults:
+    """What a device's profile knows of a tag: it stands in for each key that the configuration does not give."""
+
+    role: Role | None = None
+    unit: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+    missing: tuple[float, ...] = ()
+    labels: tuple[tuple[int, str], ...] = ()
+    loop: CurrentLoop | None = None
+    text: str = ""
+    """What it is, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileTag:
+    """One register, or the like, of a profile."""
+
+    address: str
+    """As it stands in the configuration, by its name: `sdm630/voltage_l1`."""
+    place: str
+    """Where that is, in the driver's own syntax: `input:0:float32`."""
+    defaults: TagDefaults
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileInfo:
+    """What is known of one kind of device: a map of its registers, with names, units and meaning."""
+
+    id: str
+    """The first part of its addresses; also the name of its file."""
+    name: str
+    vendor: str
+    models: tuple[str, ...]
+    source: str
+    """The document that the map was taken from: title, revision and where to find it."""
+    tags: tuple[ProfileTag, ...]
+    notes: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of `[[device]]` that suit these devices."""
+    origin: str = ""
+    """The plant's file that it was read from; empty where it came with the driver."""
+    replaces: bool = False
+    """Whether the plant's file stands in for a profile of the same id that came with the driver."""
 
 
 class DeviceHealth(StrEnum):

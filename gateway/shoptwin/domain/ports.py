@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from shoptwin.domain.batch import SampleBatch
-    from shoptwin.domain.device import Group, TagCandidate, Talk
+    from shoptwin.domain.device import Group, ProfileInfo, TagCandidate, TagDefaults, Talk
     from shoptwin.domain.tag import ValueKind
 
 
@@ -104,3 +105,24 @@ class Plugin(Protocol):
 
     def loopback(self, settings: Any) -> bool:  # noqa: ANN401
         """Tell whether the device is on this very box (a scaled clock is accepted for those alone)."""
+
+
+@runtime_checkable
+class Profiled(Protocol):
+    """A plug-in that knows maps of devices; a tag's address may then name an entry of one (`sdm630/voltage_l1`)."""
+
+    def look_in(self, directory: Path) -> None:
+        """Take up the plant's own profiles: `directory` is the folder `profiles` beside the configuration.
+
+        It need not exist. Called at each load of a configuration, before any address is parsed; what was taken up
+        before is replaced as a whole, or kept where an error is raised.
+
+        Raises:
+            ConfigError: a file cannot be used; it names the file and the entry, with the cure.
+        """
+
+    def profiles(self) -> Sequence[ProfileInfo]:
+        """Return every profile by id, the plant's own in the place of those of the same id."""
+
+    def describe(self, address: str) -> TagDefaults | None:
+        """Return what a profile says of this address, or None where it names no entry of one; never raises."""
