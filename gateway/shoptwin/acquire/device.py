@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from shoptwin.acquire.breaker import Breaker, BreakerState
+from shoptwin.acquire.conversation import Conversation
 from shoptwin.acquire.groups import tags_of
 from shoptwin.acquire.schedule import Schedule
 from shoptwin.acquire.statistics import Statistics
@@ -25,6 +26,7 @@ from shoptwin.runtime.supervise import supervise
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from shoptwin.acquire.conversation import Memories
     from shoptwin.acquire.scaling import Scaling
     from shoptwin.domain.device import Device, Group
     from shoptwin.domain.ports import Connection, Plugin
@@ -35,6 +37,10 @@ CONNECT_WITHIN = 30.0
 """Seconds after which a driver that does not come back from `connect` or `read` is taken for hung."""
 
 CLOSE_WITHIN = 1.5
+LATE = 0.1
+"""The part of its period by which a poll may begin after its time before it counts as late."""
+LOOK_EVERY = 1.0
+"""Real seconds between two looks at what the driver has learned; also done when a connection ends."""
 STEADY = 10.0
 """Real seconds for which a device must have been well before its breaker closes and its return is logged."""
 
@@ -55,6 +61,7 @@ class DeviceTask:
         *,
         take: Callable[[SampleBatch], None],
         changed: Callable[[DeviceChange], None],
+        memories: Memories | None = None,
     ) -> None:
         self.device = device
         # From here on periods are real time, as the device and the driver know no other.
@@ -65,12 +72,14 @@ class DeviceTask:
         """When it came into this health, ns UTC."""
         self.breaker = Breaker()
         self.statistics = Statistics()
+        self.conversation = Conversation(device, memories)
         self._plugin = plugin
         self._scaling = scaling
         self._clock = clock
         self._take = take
         self._changed = changed
         self._tags = tags_of(groups)
+        self._look_at = 0.0
         self._told_bad = False
         self._handing_over = False
         """Whether what runs now is ours, on a batch that the driver has delivered."""
@@ -93,6 +102,7 @@ class DeviceTask:
     async def _session(self, attempt: Attempt) -> None:
         """One connection, from connect to loss."""
         connection = self._plugin.open(self.device.settings)
+        self.conversation.begin(connection)
         try:
             attempt.expect(2 * CONNECT_WITHIN)
             await _within(CONNECT_WITHIN, connection.connect(), f"{self.device.name} did not let us connect")
@@ -103,11 +113,11 @@ class DeviceTask:
             else:
                 raise ConfigError(f"the driver {self.device.driver!r} can neither be read nor subscribed to")
         finally:
+            self.conversation.end()
             await _close(connection)
 
     async def _poll(self, connection: Polled, attempt: Attempt) -> None:
         schedule = Schedule(self.groups, time.monotonic())
-        counted = 0
         if not self.groups:
             await self._nothing_to_read(attempt)
         unread = set(self.groups)
@@ -116,17 +126,17 @@ class DeviceTask:
             attempt.expect(max(0.0, due - time.monotonic()) + 2 * CONNECT_WITHIN)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             began = time.monotonic()
+            late = began - due > LATE * group.period / SECOND
             hung = f"{self.device.name} did not answer within {CONNECT_WITHIN:g} s"
             batches = await _within(CONNECT_WITHIN, connection.read(group), hung)
-            self.statistics.poll(time.monotonic() - began)
+            took = time.monotonic() - began
             unread.discard(group)
             if not unread:  # a device that answers one group and dies at the next is not well
                 self._up(attempt)
             for batch in batches:
                 self._deliver(batch)
-            schedule.served(time.monotonic())
-            self.statistics.missed += schedule.missed - counted
-            counted = schedule.missed
+            self.statistics.poll(took, late=late, missed=schedule.served(time.monotonic()))
+            self._look()
 
     async def _listen(self, connection: Subscribed, attempt: Attempt) -> None:
         if not self.groups:
@@ -137,6 +147,7 @@ class DeviceTask:
             async for batch in stream:
                 self._up(attempt)
                 self._deliver(batch)
+                self._look()
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
@@ -147,6 +158,11 @@ class DeviceTask:
         self._up(attempt)
         attempt.expect(float("inf"))
         await asyncio.Event().wait()
+
+    def _look(self) -> None:
+        if (now := time.monotonic()) >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self.conversation.look()
 
     def _deliver(self, batch: SampleBatch) -> None:
         now = self._clock.now()
@@ -198,6 +214,7 @@ class DeviceTask:
             "tags": len(self._tags),
             "period_s": self.device.period / 1e9,
             **self.statistics.report(),
+            **self.conversation.report(),
         }
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from shoptwin.domain.batch import SampleBatch
 
 KEPT = 256
+RECENT = 60
+"""Polls over which it is judged whether a device keeps its period."""
 
 
 class Statistics:
@@ -22,20 +24,39 @@ class Statistics:
         self.bad = 0
         self.errors: dict[str, int] = {}
         self.missed = 0
+        self.late = 0
+        self._recent: deque[int] = deque(maxlen=RECENT)
         self._latency: deque[float] = deque(maxlen=KEPT)
         self._skew: deque[int] = deque(maxlen=KEPT)
 
-    def poll(self, seconds: float) -> None:
-        """Count one poll and its duration in real seconds."""
+    def poll(self, seconds: float, *, late: bool = False, missed: int = 0) -> None:
+        """Count one poll: how long it took in real seconds, whether it began late, how many it left no time for."""
         self.polls += 1
+        self.late += late
+        self.missed += missed
         self._latency.append(seconds)
+        self._recent.append(missed)
+
+    @property
+    def missed_share(self) -> float:
+        """The part of the last polls that was left out, 0 to 1."""
+        missed = sum(self._recent)
+        return missed / (missed + len(self._recent)) if missed else 0.0
+
+    @property
+    def skew(self) -> float | None:
+        """Seconds by which the device's clock is behind ours, None where it tells no time."""
+        # The least of the differences is the one with the least of the network in it.
+        return min(self._skew) / 1e9 if self._skew else None
 
     def batch(self, batch: SampleBatch, now: int) -> None:
-        """Count what came at `now`; where the device stamps its values, its skew can be estimated."""
+        """Count what came at `now`; where the server stamps its answers, its skew can be estimated.
+
+        The time of a source says nothing of it: a value that has stood still for a day bears yesterday's.
+        """
         self.samples += len(batch)
         self.bad += int((batch.status >= np.uint32(0x8000_0000)).sum())
-        stamped = batch.server_time if batch.server_time.any() else batch.source_time
-        if len(stamped) and (newest := int(stamped.max())):
+        if len(batch) and (newest := int(batch.server_time.max())):
             self._skew.append(now - newest)
 
     def error(self, code: str) -> None:
@@ -48,11 +69,11 @@ class Statistics:
         return {
             "polls": self.polls,
             "missed_polls": self.missed,
+            "late_polls": self.late,
             "samples": self.samples,
             "bad_samples": self.bad,
             "errors": dict(self.errors),
             "latency_p50_ms": round(float(np.percentile(latency, 50)), 2) if len(latency) else None,
             "latency_p99_ms": round(float(np.percentile(latency, 99)), 2) if len(latency) else None,
-            # The least of the differences is the one with the least of the network in it.
-            "skew_s": round(min(self._skew) / 1e9, 3) if self._skew else None,
+            "skew_s": None if (skew := self.skew) is None else round(skew, 3),
         }

@@ -86,6 +86,15 @@ BY_CONDITION: Mapping[str, tuple[str, ...]] = {
         "is the gateway's certificate trusted by the device, and not expired",
         "then `shoptwin reload`: the gateway does not try again by itself, so as not to lock the account",
     ),
+    "late": (
+        "the period of the device: longer, or other periods for its slow tags",
+        "`shoptwin status --devices`: time-outs and latency, units that do not answer",
+        "on a serial line: baud rate, and how many units share it",
+    ),
+    "clock-skew": (
+        "the clock and time server of the device, and of the gateway (`timedatectl`)",
+        "values are stored under the device's own time: correct it before anybody relies on their order",
+    ),
     "quarantined": (
         "`journalctl -u shoptwin`: the driver failed in a way nobody foresaw; please report what it says",
         "`shoptwin reload` starts the device anew",

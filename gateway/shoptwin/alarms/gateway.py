@@ -37,6 +37,26 @@ def device_conditions(change: DeviceChange) -> tuple[Condition, ...]:
     return tuple(found)
 
 
+MISSED = 0.05
+"""The part of its polls that a device may leave out before it is told."""
+SKEW = 60.0
+"""Seconds by which the clock of a device may be off before it is told."""
+
+
+def device_doubts(device: str, missed: float, skew: float | None, now: int) -> tuple[Condition, ...]:
+    """Tell whether a device keeps its period (`missed`: 0 to 1 of its polls) and its clock (`skew`: s behind ours)."""
+    late, off = missed > MISSED, skew is not None and abs(skew) > SKEW
+    pace = f"{missed:.0%} of the last polls of {device} were left out: it is too slow for its period"
+    way = "behind" if (skew or 0.0) > 0 else "ahead of"
+    clock = f"the clock of {device} is {abs(skew or 0.0):,.0f} s {way} the gateway's"
+    return (
+        Condition(f"_gateway/{device}.late", late, now, value=missed * 100, limit=MISSED * 100,
+                  text=pace if late else f"{device} keeps its period"),
+        Condition(f"_gateway/{device}.clock-skew", off, now, value=skew, limit=SKEW,
+                  text=clock if off else f"the clock of {device} agrees with the gateway's"),
+    )  # fmt: skip
+
+
 def store_full(failures: Mapping[str, StoreError | None], now: int) -> Condition:
     """Tell whether the files can be written: file name -> why not, or None. All files in one call: the alarm is one."""
     wrong = {file: error for file, error in failures.items() if error and not isinstance(error, StoreCorrupt)}

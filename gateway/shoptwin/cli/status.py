@@ -18,19 +18,25 @@ if TYPE_CHECKING:
 
     from shoptwin.serve.client import Client
 
+_COUNTED = {"requests": "requests", "timeouts": "time-outs", "garbled": "garbled replies", "retries": "retries"}
+MOST_HOLES = 12
+"""Addresses that are named in one line."""
+
 
 @click.command(short_help="How the gateway, its devices and its machines are.")
 @click.option("--tags", is_flag=True, help="Every tag too, with value, quality and age.")
+@click.option("--devices", is_flag=True, help="The talk with each device in figures: requests, bytes, time-outs.")
 @click.option("--follow", is_flag=True, help="A live view until Ctrl-C: machines, tags, health, alarms, outbox.")
 @socket_option
 @json_option
-def status(client: Client, tags: bool, follow: bool, as_json: bool) -> None:
+def status(client: Client, tags: bool, devices: bool, follow: bool, as_json: bool) -> None:
     """Show how the gateway, its devices and its machines are.
 
     \b
     Examples:
       shoptwin status
       shoptwin status --tags
+      shoptwin status --devices
       shoptwin status --follow
       shoptwin status --json
     """  # noqa: D301 - click's mark
@@ -51,6 +57,8 @@ def status(client: Client, tags: bool, follow: bool, as_json: bool) -> None:
     zone = PlantTime(found.get("timezone"))
     _head(found, zone)
     _devices(found["devices"], found["degraded"])
+    if devices:
+        _talks(found["devices"])
     _machines(found["machines"], zone)
     if tags:
         title("tags")
@@ -93,6 +101,43 @@ def _devices(devices: list[dict[str, Any]], degraded: list[str]) -> None:
         reason = device.get("reason")
         if reason and not any(reason in line for line in degraded):
             below(f"{device['device']}: {reason}")
+        for line in _troubles(device):
+            below(f"{device['device']}: {line}")
+
+
+def _troubles(device: dict[str, Any]) -> Iterator[str]:
+    """Say what does not answer behind a device that does, and what it refuses."""
+    silent = [part for part, answers in device.get("parts", {}).items() if not answers]
+    if silent and device["health"] == "connected":
+        yield f"no answer from {', '.join(silent)}: asked now and then"
+    by_status: dict[str, list[str]] = {}
+    for hole in device.get("holes", ()):
+        by_status.setdefault(hole["status"], []).append(hole["address"])
+    for status_, addresses in by_status.items():
+        more = f" and {len(addresses) - MOST_HOLES} more" if len(addresses) > MOST_HOLES else ""
+        yield f"refuses {', '.join(addresses[:MOST_HOLES])}{more} ({status_}): left out, and tried again now and then"
+
+
+def _talks(devices: list[dict[str, Any]]) -> None:
+    title("talk with the devices since the start")
+    for device in devices:
+        for n, line in enumerate(_talk(device)):
+            click.echo(f"{device['device'] if not n else '':<18}  {line}")
+
+
+def _talk(device: dict[str, Any]) -> Iterator[str]:
+    """Say in figures how the talk with a device goes; what its driver does not tell is left out."""
+    if "requests" in device:
+        yield ", ".join(f"{device[key]:,} {word}" for key, word in _COUNTED.items())
+        yield f"{device['bytes_sent']:,} bytes sent, {device['bytes_received']:,} received"
+        if refused := device["exceptions"]:
+            yield "exceptions: " + ", ".join(f"code {code} {count:,} times" for code, count in refused.items())
+    yield f"{device['polls']:,} polls, {device.get('late_polls', 0):,} late, {device['missed_polls']:,} missed"
+    if device["latency_p50_ms"] is not None:
+        yield f"a poll takes {device['latency_p50_ms']:g} ms (p50), {device['latency_p99_ms']:g} ms (p99)"
+    if (skew := device.get("skew_s")) is not None:
+        yield f"its clock is {abs(skew):g} s {'behind' if skew > 0 else 'ahead'}"
+    yield f"breaker {device['breaker']}"
 
 
 def _machines(machines: list[dict[str, Any]], zone: PlantTime) -> None:

@@ -23,6 +23,7 @@ from shoptwin.daemon.assessing import Assessing
 from shoptwin.daemon.control import Door
 from shoptwin.daemon.health import Caretaker
 from shoptwin.daemon.learning import Learner
+from shoptwin.daemon.memories import LedgerMemories
 from shoptwin.daemon.record import Record
 from shoptwin.daemon.telling import Teller
 from shoptwin.domain.errors import ConfigError, ShoptwinError
@@ -85,6 +86,7 @@ class Gateway:
     def _open_stores(self) -> None:
         self.ledger = Ledger.open(self.directory / "ledger.db")
         keep, most = self.config.store.keep, self.config.store.max_bytes
+        self._memories = LedgerMemories(self.ledger)
         self.samples = SampleStore.open(self.directory / "twin.db", self.table, keep=keep, max_bytes=most)
 
     def _build(self) -> None:
@@ -193,7 +195,7 @@ class Gateway:
             plugin = self.drivers[device.driver]
             task = DeviceTask(
                 device, plugin, plan(device, self.table, plugin), scaling, self.clock,
-                take=self.pipeline.take, changed=self.pipeline.device,
+                take=self.pipeline.take, changed=self.pipeline.device, memories=self._memories,
             )  # fmt: skip
             self.devices[device.name] = task
             self._start(name, task.run(self.progress))

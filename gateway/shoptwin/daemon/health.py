@@ -11,6 +11,7 @@ import structlog
 from shoptwin.alarms.gateway import (
     assess_failed,
     clock_invalid,
+    device_doubts,
     learning_failed,
     models_rejected,
     store_corrupt,
@@ -27,7 +28,10 @@ from shoptwin.store.ledger import Counts, counts, prune
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from shoptwin.acquire.device import DeviceTask
     from shoptwin.daemon.gateway import Gateway
+    from shoptwin.domain.alarm import Condition
+    from shoptwin.runtime.clock import Clock
 
 LOOK_EVERY = 1.0
 RETAIN_EVERY = 600.0
@@ -89,6 +93,7 @@ class Caretaker:
             models_rejected(refused, now),
             learning_failed(gateway.learner.problem or None, now),
             *(assess_failed(machine, failed.get(machine), now) for machine in gateway.pipeline.machines),
+            *(doubt for task in gateway.devices.values() for doubt in _doubts(task, gateway.clock)),
         )
         self._quarantined()
         self._count()
@@ -148,3 +153,15 @@ class Caretaker:
         gateway.ledger.writer.submit(lambda tx: prune(tx, before), sheddable=True)
         if dropped := await asyncio.to_thread(gateway.samples.retain, now):
             log.info("dropped by retention", what=str(dropped), keep_h=gateway.config.store.keep // HOUR)
+
+
+def _doubts(task: DeviceTask, clock: Clock) -> tuple[Condition, ...]:
+    """Return what is doubtful of a device that is there; of one that is lost its own alarm tells all there is to tell.
+
+    A clock that is not set, or runs faster than real time, is no measure for another.
+    """
+    if task.health is not DeviceHealth.CONNECTED:
+        return ()
+    comparable = clock.trusted and clock.rate == 1
+    figures = task.statistics
+    return device_doubts(task.device.name, figures.missed_share, figures.skew if comparable else None, clock.now())

@@ -46,18 +46,28 @@ class StatusCollector(Collector):
         yield from ()
 
 
+_COUNTERS = (
+    ("polls", "polls", "Polls of a device since start."),
+    ("missed_polls", "missed_polls", "Polls that were left out because the one before took too long."),
+    ("late_polls", "late_polls", "Polls that began later than a tenth of their period."),
+    ("samples", "samples", "Values taken in."),
+    ("bad_samples", "bad_samples", "Values taken in whose status was Bad."),
+    ("requests", "requests", "Requests sent."),
+    ("timeouts", "timeouts", "Requests without a reply in time."),
+    ("garbled", "garbled_replies", "Replies that were not decoded, as they were damaged or not to what was asked."),
+    ("retries", "retries", "Requests asked again, as the device was busy."),
+    ("torn_waveforms", "torn_waveforms", "Waveforms dropped, as the device changed them while they were read."),
+)
+"""Key in the status, name of the metric, what it counts."""
+
+
 def _devices(devices: list[dict[str, Any]]) -> Iterator[Metric]:
     labels = ["device", "driver"]
     up = GaugeMetricFamily(f"{PREFIX}_device_up", "1 while the device answers.", labels=labels)
     for device in devices:
         up.add_metric([device["device"], device["driver"]], float(device["health"] == "connected"))
     yield up
-    for key, name, text in (
-        ("polls", "polls", "Polls of a device since start."),
-        ("missed_polls", "missed_polls", "Polls that were left out because the one before took too long."),
-        ("samples", "samples", "Values taken in."),
-        ("bad_samples", "bad_samples", "Values taken in whose status was Bad."),
-    ):
+    for key, name, text in _COUNTERS:
         family = CounterMetricFamily(f"{PREFIX}_device_{name}", text, labels=labels)
         for device in devices:
             if key in device:
@@ -69,6 +79,40 @@ def _devices(devices: list[dict[str, Any]]) -> Iterator[Metric]:
             errors.add_metric([device["device"], device["driver"], code], count)
     yield errors
     yield _latency(devices, labels)
+    yield from _talks(devices, labels)
+
+
+def _talks(devices: list[dict[str, Any]], labels: list[str]) -> Iterator[Metric]:
+    """Yield what drivers tell of their talk with the devices."""
+    bytes_ = CounterMetricFamily(f"{PREFIX}_device_bytes", "Bytes on the wire.", labels=[*labels, "direction"])
+    refused = CounterMetricFamily(
+        f"{PREFIX}_device_exceptions", "Refusals, by the protocol's own code.", labels=[*labels, "code"]
+    )
+    part_up = GaugeMetricFamily(
+        f"{PREFIX}_device_part_up", "1 while what stands behind the connection answers.", labels=[*labels, "part"]
+    )
+    holes = GaugeMetricFamily(f"{PREFIX}_device_holes", "Addresses that the device refuses.", labels=labels)
+    breaker = GaugeMetricFamily(
+        f"{PREFIX}_device_breaker_open", "1 while the device is only probed, at growing intervals.", labels=labels
+    )
+    skew = GaugeMetricFamily(
+        f"{PREFIX}_device_clock_skew_seconds", "How far the device's clock is behind the gateway's.", labels=labels
+    )
+    for device in devices:
+        who = [device["device"], device["driver"]]
+        breaker.add_metric(who, float(device.get("breaker") == "open"))
+        if device.get("skew_s") is not None:
+            skew.add_metric(who, device["skew_s"])
+        for direction in ("sent", "received"):
+            if f"bytes_{direction}" in device:
+                bytes_.add_metric([*who, direction], device[f"bytes_{direction}"])
+        for code, count in device.get("exceptions", {}).items():
+            refused.add_metric([*who, code], count)
+        for part, answers in device.get("parts", {}).items():
+            part_up.add_metric([*who, part], float(answers))
+        if "holes" in device:
+            holes.add_metric(who, len(device["holes"]))
+    yield from (bytes_, refused, part_up, holes, breaker, skew)
 
 
 def _latency(devices: list[dict[str, Any]], labels: list[str]) -> Metric:

@@ -71,8 +71,14 @@ def _outbox(db: Database) -> None:
         END""")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
-SALVAGE = ("counters", "alarms", "outbox", "outbox_shed", "maintenance", "learning", "audit", "alarm_events")
+def _devices(db: Database) -> None:
+    db.table("device_memory").create({"device": str, "settings": str, "text": str}, pk="device")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _devices)
+SALVAGE = (
+    "counters", "alarms", "outbox", "outbox_shed", "maintenance", "learning", "audit", "alarm_events", "device_memory",
+)  # fmt: skip
 """What is carried over from a damaged file, the most important first; `outbox_size` follows by its triggers."""
 
 

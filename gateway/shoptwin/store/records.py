@@ -96,6 +96,19 @@ def load_learning(tx: sqlite3.Connection, machine: str | None = None) -> tuple[L
     )
 
 
+def save_device_memory(tx: sqlite3.Connection, device: str, settings: str, text: str) -> None:
+    """Keep what a driver has learned about a device with these settings, in the place of what was kept before."""
+    tx.execute(
+        "INSERT OR REPLACE INTO device_memory (device, settings, text) VALUES (?, ?, ?)", (device, settings, text)
+    )
+
+
+def load_device_memory(tx: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """Return by device with which settings something was learned, and what."""
+    rows = tx.execute("SELECT device, settings, text FROM device_memory")
+    return {device: (settings, text) for device, settings, text in rows}
+
+
 def next_sequence(tx: sqlite3.Connection, name: str) -> int:
     """Count up the counter `name` and return it: 1 the first time, never the same twice once committed."""
     row = tx.execute(

@@ -12,6 +12,7 @@ from shoptwin.alarms.gateway import (
     assess_failed,
     clock_invalid,
     device_conditions,
+    device_doubts,
     learning_failed,
     models_rejected,
     store_corrupt,
@@ -164,3 +165,14 @@ def test_a_condition_without_a_time_counts_from_now(machines, devices) -> None:
     book = AlarmBook(define(machines, devices))
     book.apply([Condition("_gateway/model.rejected", True, 0)], T)
     assert book["_gateway/model.rejected"][1].raised_at == T
+
+
+def test_a_slow_device_and_a_wrong_clock_are_told_in_figures() -> None:
+    """More than 5 % of the polls left out, or a clock more than a minute off, is a condition; less is none."""
+    late, clock = device_doubts("plc1", 0.25, -90.4, T)
+    assert (late.alarm, late.active, late.value) == ("_gateway/plc1.late", True, 25.0)
+    assert late.text == "25% of the last polls of plc1 were left out: it is too slow for its period"
+    assert (clock.alarm, clock.active) == ("_gateway/plc1.clock-skew", True)
+    assert clock.text == "the clock of plc1 is 90 s ahead of the gateway's"
+    assert [c.active for c in device_doubts("plc1", 0.05, 60.0, T)] == [False, False]
+    assert [c.active for c in device_doubts("plc1", 0.0, None, T)] == [False, False]

@@ -29,6 +29,20 @@ def test_status(shoptwin: Any, daemon: Any) -> None:
     assert json.loads(shoptwin("status", "--json").output)["site"] == "plant-1"
 
 
+def test_status_of_the_talk(shoptwin: Any, daemon: Any) -> None:
+    """The talk with each device is told in figures, and what it refuses by address, within 80 columns."""
+    assert daemon
+    found = shoptwin("status", "--devices").output
+    for told in (
+        "plc1                1,021 requests, 4 time-outs, 1 garbled replies, 2 retries",
+        "12,252 bytes sent, 90,000 received",
+        "code 2 6 times", "7 polls, 3 late, 0 missed", "4 ms (p50), 9.5 ms (p99)", "0.25 s ahead", "breaker open",
+        "plc1: refuses holding:9 (BadNodeIdUnknown)",
+    ):  # fmt: skip
+        assert told in found
+    assert max(map(len, found.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("words", [["--follow"], ["--follow", "--json"]])
 def test_follow_without_a_terminal(shoptwin: Any, daemon: Any, words: list[str]) -> None:
     """A live view into a pipe is a wrong usage, and what to use instead is said."""

@@ -29,6 +29,10 @@ class Recorder:
         device = {
             "device": "plc1", "driver": "modbus", "health": "connected", "reason": "", "polls": 7, "missed_polls": 1,
             "samples": 70, "bad_samples": 2, "errors": {"timeout": 3}, "latency_p50_ms": 4.0, "latency_p99_ms": None,
+            "late_polls": 2, "breaker": "closed", "skew_s": 0.25, "requests": 21, "bytes_sent": 252,
+            "bytes_received": 900, "timeouts": 3, "garbled": 1, "retries": 4, "torn_waveforms": 5,
+            "exceptions": {"2": 6}, "parts": {"unit 1": True, "unit 7": False},
+            "holes": [{"address": "holding:9", "status": "BadNodeIdUnknown"}],
         }  # fmt: skip
         return {
             "version": "0.1.0", "site": "plant-1", "gateway": "gw", "devices": [device], "alarms": {"high": 2},

@@ -42,6 +42,12 @@ async def test_scrape(serving: Any, free_port: int) -> None:
     assert found[f"shoptwin_device_up[{device}]"] == 1
     assert found[f"shoptwin_device_polls_total[{device}]"] == 7
     assert found[f"shoptwin_device_errors_total[('code', 'timeout'), {device}]"] == 3
+    assert (
+        found["shoptwin_device_bytes_total[('device', 'plc1'), ('direction', 'received'), ('driver', 'modbus')]"] == 900
+    )
+    assert found[f"shoptwin_device_exceptions_total[('code', '2'), {device}]"] == 6
+    assert found[f"shoptwin_device_part_up[{device}, ('part', 'unit 7')]"] == 0
+    assert found[f"shoptwin_device_holes[{device}]"] == 1
     assert found["shoptwin_outbox_messages[]"] == 5
     assert found["shoptwin_alarms_standing[('priority', 'high')]"] == 2
     assert found[f"shoptwin_device_latency_seconds[{device}, ('quantile', '0.5')]"] == 0.004
