@@ -69,7 +69,7 @@ class Reach:
     def permits(self, span: Span | Block) -> bool:
         """Tell whether one request may ask for all of a span: it is not too large and touches nothing to avoid."""
         return (
-            0 <= span.start
+            span.start >= 0
             and span.stop <= END
             and span.stop - span.start <= self.most(span.table)
             and not any(
@@ -147,11 +147,7 @@ def unlike(block: Block, spans: Sequence[Span], others: Iterable[Block], reach: 
     longer = [block._replace(stop=block.stop + bytewise), block._replace(start=block.start - bytewise)]
     if bytewise > reach.bridge(block.table):
         longer.clear()
-    return next(
-        (
-            each
-            for each in chain(fewer, neighbours, shorter, longer)
-            if each.bytes != block.bytes and reach.permits(each)
-        ),
-        None,
-    )
+    for each in chain(fewer, neighbours, shorter, longer):
+        if each.bytes != block.bytes and reach.permits(each):
+            return each
+    return None

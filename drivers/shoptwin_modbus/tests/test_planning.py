@@ -48,10 +48,7 @@ walls = st.dictionaries(
 @given(spans(), reaches, walls)
 @example([], Reach(), {})
 def test_plan_is_sound(wanted, reach, cuts):
-    """Each span lies whole in one block; none is too large, bridges too much, crosses a cut or touches what it must not.
-
-    And there are never more requests than tags.
-    """
+    """Each span lies whole in one block, and no block breaks a limit, crosses a cut or touches what it must not."""
     wanted = [span for span in wanted if reach.permits(span)]
     blocks = plan(wanted, reach, cuts)
     assert [i for block in blocks for i in range(block.first, block.last)] == list(range(len(wanted)))
