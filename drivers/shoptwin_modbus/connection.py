@@ -29,7 +29,7 @@ class ModbusConnection:
     def __init__(self, settings: ModbusSettings, line: Line) -> None:
         self._settings = settings
         self._line = line
-        self._timeout = settings.seconds
+        self._timing = settings.timing
         self._reach = Reach(settings.max_block, settings.max_bits, settings.max_gap)
         self._wire: Wire | None = None
         self._terrain = Terrain()
@@ -46,7 +46,7 @@ class ModbusConnection:
         await self.aclose()
         wire = self._wire = self._line.join(self._settings.target)
         try:
-            await wire.dial(self._timeout)
+            await wire.dial(self._timing)
         except BaseException:
             await self.aclose()
             raise
@@ -69,7 +69,7 @@ class ModbusConnection:
         if not layout.spans:
             return ()
         self._known |= layout.units.keys()
-        turn = Turn(self._wire, layout, self._terrain, self._line.units, self._timeout)
+        turn = Turn(self._wire, layout, self._terrain, self._line.units, self._timing)
         answered = await turn.take()
         if hole := self._due(group, layout):
             answered |= await turn.probe(hole)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shoptwin.sdk import SampleBatch
     from shoptwin_modbus.layout import Layout
     from shoptwin_modbus.line import Units
+    from shoptwin_modbus.target import Timing
     from shoptwin_modbus.terrain import Terrain
     from shoptwin_modbus.wire import Wire
 
@@ -33,12 +34,12 @@ class _Gone(Exception):  # noqa: N818 - a turn's end, never seen outside this mo
 class Turn:
     """The state of one poll."""
 
-    def __init__(self, wire: Wire, layout: Layout, terrain: Terrain, units: Units, timeout: float) -> None:
+    def __init__(self, wire: Wire, layout: Layout, terrain: Terrain, units: Units, timing: Timing) -> None:
         self._wire = wire
         self._layout = layout
         self._terrain = terrain
         self._units = units
-        self._timeout = timeout
+        self._timing = timing
         self._budget = BUDGET
         self._narrowed = False
         self._clock = asyncio.get_running_loop().time
@@ -67,7 +68,7 @@ class Turn:
     async def probe(self, hole: Block) -> bool:
         """Ask once more for what the device refused before; tell whether the unit answered."""
         try:
-            data = await self._wire.ask(hole, self._timeout)
+            data = await self._wire.ask(hole, self._timing)
         except Refused as refusal:
             self._mark(hole, refusal.status)
             return refusal.code not in ELSEWHERE
@@ -120,7 +121,7 @@ class Turn:
             _Gone: there was no reply. NotConnected: as `Wire.ask`.
         """
         try:
-            data = await self._wire.ask(block, self._timeout)
+            data = await self._wire.ask(block, self._timing)
         except Refused as refusal:
             if refusal.code in ELSEWHERE:
                 raise _Gone(refusal.status) from refusal

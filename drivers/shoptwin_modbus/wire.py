@@ -22,7 +22,7 @@ from shoptwin_modbus.replies import Garbled, payload
 
 if TYPE_CHECKING:
     from shoptwin_modbus.planning import Block
-    from shoptwin_modbus.target import Target
+    from shoptwin_modbus.target import Target, Timing
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # the runtime logs, once a transition
 
@@ -81,23 +81,23 @@ class Wire:
         self._quiet_from = 0.0
         """When the line may be used again (loop time): frames need silence between them, a late reply needs longer."""
 
-    async def dial(self, timeout: float) -> None:  # noqa: ASYNC109 - the device's own
+    async def dial(self, timing: Timing) -> None:
         """Connect, or open the port, unless that is done.
 
         Raises:
             NotConnected: with the cause and its cure.
         """
         async with self._lock:
-            await self._ready(timeout)
+            await self._ready(timing.timeout)
 
-    async def ask(self, block: Block, timeout: float) -> bytes:  # noqa: ASYNC109 - the device's own
+    async def ask(self, block: Block, timing: Timing, unlike: Block | None = None) -> bytes:  # noqa: ARG002
         """Send one request and return the bytes of its reply, checked for length.
 
         Raises:
             Timeout: no reply. NotConnected: the connection is lost. Refused: the device said no. Garbled: not it.
         """
         async with self._lock:
-            return await self._ask(await self._ready(timeout), block, timeout)
+            return await self._ask(await self._ready(timing.timeout), block, timing.timeout)
 
     def close(self) -> None:
         """Let go of the connection; a request that waits for its reply fails."""

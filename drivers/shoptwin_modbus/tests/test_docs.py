@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shoptwin_modbus.address import SYNONYMS, TABLES, parse_address
+from shoptwin_modbus.address import TABLES, parse_address
 from shoptwin_modbus.codecs import CODECS, Order
+from shoptwin_modbus.mistakes import SYNONYMS
 from shoptwin_modbus.target import ModbusSettings, parse_url
 
 HERE = Path(__file__).parent.parent
@@ -24,7 +25,7 @@ def test_settings_are_documented(field):
     row = re.search(rf"^\| `{field.name}` \| (.+?) \|", README, re.MULTILINE)
     assert row, f"{field.name} is not in the README"
     if field.default is not msgspec.NODEFAULT:
-        assert repr(field.default).replace("'", '"') in row[1]
+        assert {(): "[]", None: "none"}.get(field.default, repr(field.default).replace("'", '"')) in row[1]
 
 
 @pytest.mark.parametrize("word", [*TABLES, *CODECS, *Order.__members__])
@@ -47,20 +48,21 @@ def test_addresses_in_the_docs_are_addresses():
 
 def test_urls_in_the_docs_are_urls():
     """Each URL in the README and the sample leads somewhere."""
-    for url in re.findall(r"(?:tcp|rtu|rtu\+tcp)://[^\s\"`…]+", README + (HERE / "sample.toml").read_text("utf-8")):
+    for url in re.findall(r"(?:tcp|tls|rtu|rtu\+tcp)://[^\s\"`…]+", README + (HERE / "sample.toml").read_text("utf-8")):
         parse_url(url.rstrip(",."))
 
 
 def test_sample_has_every_setting():
-    """The sample shows each setting, with its default, and nothing that does not exist."""
+    """The sample shows each setting, with its default where TOML can write it, and nothing that does not exist."""
     [device] = SAMPLE["device"]
     own = {key: value for key, value in device.items() if key not in {"name", "driver", "period"}}
     settings = msgspec.convert(own, ModbusSettings)
-    assert own.keys() == {field.name for field in msgspec.structs.fields(ModbusSettings)}
+    fields = msgspec.structs.fields(ModbusSettings)
+    assert own.keys() == {field.name for field in fields if field.default is not None}
     assert settings == ModbusSettings(url=device["url"])
 
 
 def test_synonyms_lead_somewhere():
     """What other tools call a table or type leads to one of ours."""
-    assert set(SYNONYMS.values()) <= {*TABLES, *CODECS, "bit0"}
+    assert set(SYNONYMS.values()) <= {*TABLES, *CODECS, "bit0", "bits0-7", "string[16]"}
     assert not SYNONYMS.keys() & {*TABLES, *CODECS}
