@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.device import Group, ProfileInfo, TagCandidate, TagDefaults, Talk
+    from shoptwin.domain.discovery import PeekView, ScanReport, ScanWish
     from shoptwin.domain.tag import ValueKind
 
 
@@ -126,3 +127,48 @@ class Profiled(Protocol):
 
     def describe(self, address: str) -> TagDefaults | None:
         """Return what a profile says of this address, or None where it names no entry of one; never raises."""
+
+
+@runtime_checkable
+class Scanning(Protocol):
+    """A plug-in that can find out what is behind a URL of which nothing is known."""
+
+    async def scan(
+        self, settings: Any, wish: ScanWish, tell: Callable[[ScanReport], None]  # noqa: ANN401 - as in Plugin
+    ) -> ScanReport:  # fmt: skip
+        """Look for units and what can be read of them; reads alone, never faster than `wish.rate`.
+
+        `tell` hears before each request how far it is, and what has been found so far. A cancelled scan lets go.
+
+        Raises:
+            NotConnected: the URL leads nowhere. ConfigError: the wish cannot be met there.
+        """
+
+
+class Peeker(Protocol):
+    """Reads one address of one device again and again, when it is told to."""
+
+    async def connect(self) -> None:
+        """Reach the device, and find out how much around the address can be read.
+
+        Raises:
+            NotConnected, Timeout: it is not there. BadAddress: nothing can be read at the address.
+        """
+
+    async def look(self) -> PeekView:
+        """Read once more, and weigh all readings so far.
+
+        Raises:
+            NotConnected, Timeout: there was no reply; what was seen so far is kept, and the next call tries again.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of everything; never raises, may be called twice and without `connect`."""
+
+
+@runtime_checkable
+class Peeking(Protocol):
+    """A plug-in that can show what stands at an address whose type nobody knows."""
+
+    def peek(self, settings: Any, address: str) -> Peeker:  # noqa: ANN401 - as in Plugin
+        """Return what looks at an address, which needs no type (`holding:100@7`). Raises BadAddress."""
