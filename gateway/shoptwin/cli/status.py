@@ -64,7 +64,12 @@ def status(client: Client, tags: bool, devices: bool, follow: bool, as_json: boo
         title("tags")
         headings = ("tag", "value", "unit", "quality", "age s")
         rows = (tag for machine in found["machines"] for tag in machine["tags"])
-        table(headings, ((t["id"], t["value"], t["unit"], t["quality"], t["age_s"]) for t in rows))
+        table(headings, ((t["id"], _named(t), t["unit"], t["quality"], t["age_s"]) for t in rows))
+
+
+def _named(tag: dict[str, Any]) -> Any:  # noqa: ANN401 - a value of any tag
+    """Return the value, with the name of it where it is one of an enumeration."""
+    return f"{tag['value']} {tag['text']}" if tag.get("text") else tag["value"]
 
 
 def _head(found: dict[str, Any], zone: PlantTime) -> None:

@@ -175,6 +175,7 @@ class Door:
             "role": tag.role.value,
             "unit": tag.unit,
             "value": f"{len(live.value.samples)} samples" if wave else _number(live.value),
+            "text": tag.label(live.value),
             "quality": quality.name(int(live.status)),
             "time": iso(live.source_time) if live.source_time else None,
             "age_s": round((now - live.receive_time) / SECOND, 1) if live.receive_time else None,

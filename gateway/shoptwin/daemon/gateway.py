@@ -20,6 +20,7 @@ from shoptwin.alarms.maintenance import Maintenance
 from shoptwin.assess.assessor import Assessor
 from shoptwin.assess.shelf import ModelShelf
 from shoptwin.daemon.assessing import Assessing
+from shoptwin.daemon.changes import touched_devices
 from shoptwin.daemon.control import Door
 from shoptwin.daemon.health import Caretaker
 from shoptwin.daemon.learning import Learner
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from shoptwin.config import Config
     from shoptwin.domain.ports import Plugin
-    from shoptwin.domain.tag import Tag
     from shoptwin.runtime.clock import Clock
 
 CANCEL_AGAIN = 1.5
@@ -251,7 +251,7 @@ class Gateway:
                 "[gateway], [serve] and [store] are read at the start alone", "restart the daemon to change them"
             )
         definitions = define(new.machines, new.devices)
-        touched = self._touched(old, new) | self._left_alone()
+        touched = touched_devices(old, new) | self._left_alone()
         await self._end(*(f"device {name}" for name in touched))
         for name in touched:
             self.devices.pop(name, None)
@@ -282,19 +282,6 @@ class Gateway:
             self.publisher = None
         self._start_publisher()
 
-    @staticmethod
-    def _touched(old: Config, new: Config) -> set[str]:
-        """Return the devices that a reload has to end, start or start anew: those whose settings or tags changed."""
-        before, after = _by_device(old), _by_device(new)
-        return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-
     def _left_alone(self) -> set[str]:
         """Return the devices that refused us or whose driver failed: a reload tries them again."""
         return {name for name in self.devices if (task := self._tasks.get(f"device {name}")) and task.done()}
-
-
-def _by_device(loaded: Config) -> dict[str, tuple[object, tuple[Tag, ...]]]:
-    return {
-        device.name: (device, tuple(tag for tag in loaded.tags if tag.device == device.name))
-        for device in loaded.devices
-    }

@@ -76,6 +76,28 @@ async def test_a_limit_that_a_reload_changes_is_held_against_what_is_live(box, d
         box.write(device(), machine("press", "{ hi = 60 }"))
         await gateway.reload()
         await until(lambda: standing(gateway) == {"press/temp.hi"})
+        assert box.world.connects == 1
+
+
+async def test_a_tag_that_a_reload_adds_or_drops_leaves_every_other_connection_alone(
+    box, device, machine, until
+) -> None:
+    """Of two devices only the one whose tags changed connects again; the other goes on counting its polls."""
+    one, two = machine("press", device="plc"), machine("mill", device="other")
+    more = '[[machine.tag]]\nname = "b"\ndevice = "other"\naddress = "mill.b"\nrole = "other"'
+    box.write(device(), device("other"), one, two)
+    async with box.running() as gateway:
+        await until(lambda: "plc" in gateway.devices and gateway.devices["plc"].statistics.polls > 2)
+        for text in (more, ""):
+            kept, polls = gateway.devices["plc"], gateway.devices["plc"].statistics.polls
+            box.write(device(), device("other"), one, two, text)
+            changed = await gateway.reload()
+            assert "device other" in changed
+            assert "device plc" not in changed
+            assert gateway.devices["plc"] is kept
+            assert kept.statistics.polls >= polls
+            await until(lambda: gateway.devices["other"].health is DeviceHealth.CONNECTED)
+        assert box.world.connects == 4
 
 
 async def test_a_reload_tries_again_a_device_that_refused_us(box, device, machine, until) -> None:
