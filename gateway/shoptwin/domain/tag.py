@@ -110,8 +110,8 @@ class Report:
 class CurrentLoop:
     """What a 4-20 mA input delivers: the raw values at 4 and at 20 mA.
 
-    By NAMUR NE 43 a sensor that works stays within 3.8 to 20.5 mA; below 3.6 or above 21 mA it has failed, or the loop
-    is broken.
+    By NAMUR NE 43 a sensor that works stays within 3.8 to 20.5 mA; at 3.6 mA and below, or 21 mA and above, it has
+    failed, or the loop is broken.
     """
 
     low: float
@@ -148,6 +148,10 @@ class Tag:
     def scaled(self) -> bool:
         """Whether the raw value is turned into engineering units (value = raw * scale + offset)."""
         return self.scale != 1.0 or self.offset != 0.0
+
+    def label(self, value: object) -> str | None:
+        """Return what a value of an enumeration is called, or None where it has no name."""
+        return next((text for number, text in self.labels if number == value), None)
 
 
 class TagTable:
