@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
 
 from shoptwin.sdk import BadAddress, ValueKind
-from shoptwin_modbus.codecs import CODECS, ORDERS, Codec, Order
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from shoptwin_modbus.codec_plugins import LARGEST, plugged, plugged_names
+from shoptwin_modbus.codecs import CODECS, ORDERS, Codec, Order, bit_field, string
+from shoptwin_modbus.mistakes import EXAMPLE, refuse, unknown
 
 LAST = 0xFFFF
 """The last address of each table."""
 LAST_UNIT = 255
-
-EXAMPLE = (
-    "write table:address:type:order, for example holding:100:float32:CDAB, input:7:int16, holding:5:bit3 or coil:12"
-)
+LAST_BIT = 15
+"""The last bit of a register."""
 
 
 class Table(Enum):
@@ -40,21 +37,25 @@ class Table(Enum):
 
 TABLES = {table.name.lower(): table for table in Table}
 
-SYNONYMS = {
-    "hr": "holding", "holdings": "holding", "holding_register": "holding", "register": "holding", "4x": "holding",
-    "ir": "input", "inputs": "input", "input_register": "input", "3x": "input",
-    "coils": "coil", "co": "coil", "0x": "coil",
-    "di": "discrete", "discrete_input": "discrete", "discretes": "discrete", "contact": "discrete", "1x": "discrete",
-    "float": "float32", "real": "float32", "double": "float64", "lreal": "float64",
-    "int": "int16", "short": "int16", "word": "uint16", "uint": "uint16",
-    "dint": "int32", "long": "int32", "dword": "uint32", "udint": "uint32", "lint": "int64", "ulint": "uint64",
-    "boolean": "bool", "bit": "bit0",
-}  # fmt: skip
-"""What other tools call it, for the hint."""
+SAMPLES = ("int16", "uint16", "int32", "float32")
+"""Types of a waveform's samples."""
 
-_BIT = re.compile(r"bit(\d+)")
+_BIT = re.compile(r"bit(\d{1,3})")
+_FIELD = re.compile(r"bits(\d{1,3})-(\d{1,3})")
+_MANY = re.compile(r"(\w+)\[(\d{1,5})\]")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\d+")
 _UNIT = re.compile(r"@\s*(\d+)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """What makes a waveform of an address: how many samples, and what tells that all of them are of one measurement."""
+
+    count: int
+    seq: ModbusAddress | None = None
+    """A number that is another one with each measurement."""
+    ready: ModbusAddress | None = None
+    """Not zero while the samples are complete and stand still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +65,60 @@ class ModbusAddress:
     table: Table
     start: int
     codec: Codec | None = None
-    """The type; None for a single bit."""
+    """The type, of a waveform that of its samples; None for a single bit."""
     order: Order = Order.ABCD
     bit: int | None = None
     unit: int | None = None
+    waveform: Burst | None = None
 
     @property
     def kind(self) -> ValueKind:
         """The kind of value that is read there."""
+        if self.waveform is not None:
+            return ValueKind.WAVEFORM
         return self.codec.kind if self.codec is not None else ValueKind.BOOL
 
     @property
     def count(self) -> int:
         """How many registers, or bits of a table of bits, it takes."""
-        return self.codec.registers if self.codec is not None else 1
+        one = self.codec.registers if self.codec is not None else 1
+        return one if self.waveform is None else one * self.waveform.count
+
+    def delivered(self, raw: float) -> float:
+        """Return the number as which a raw pattern is delivered, to compare values with: "this one means missing".
+
+        A pattern may be written as it stands in the registers (0x8000) or as the number that it is (-32768): of a
+        signed type both are -32768, of an unsigned one 0x8000 is 32768. BCD, bit fields and float64 are the number
+        itself, and float32 is what is left of it in 32 bits.
+
+        Raises:
+            BadAddress: values of this type are no numbers, or never this one.
+        """
+        codec = self.codec
+        if codec is None or self.kind in {ValueKind.BOOL, ValueKind.STR, ValueKind.WAVEFORM}:
+            refuse(str(self), f"it is no number, and so never {raw:g}", "leave out the value that means missing")
+        if codec.kind in {ValueKind.F4, ValueKind.F8}:
+            with np.errstate(over="ignore"):  # beyond what float32 holds there is infinity, and that is Bad anyway
+                return float(np.float32(raw)) if codec.kind is ValueKind.F4 else float(raw)
+        number = _signed(raw, codec.limits)
+        if number is None or not float(number).is_integer():
+            span = f"{codec.limits[0]} to {codec.limits[1]}" if codec.limits else "whole numbers"
+            refuse(str(self), f"it is never {raw:g}", f"{codec.name} is {span}")
+        return float(number)
 
     def __str__(self) -> str:
         text = f"{self.table.name.lower()}:{self.start}"
         if self.codec is not None:
             text += f":{self.codec.name}"
+        if self.waveform is not None:
+            text += f"[{self.waveform.count}]"
         if self.bit is not None:
             text += f":bit{self.bit}"
         if self.order is not Order.ABCD:
             text += f":{self.order.name}"
+        if self.waveform is not None:
+            marks = {"seq": self.waveform.seq, "ready": self.waveform.ready}
+            text += "".join(f":{name}={mark}" for name, mark in marks.items() if mark is not None)
         return text if self.unit is None else f"{text}@{self.unit}"
 
 
@@ -98,43 +130,125 @@ def parse_address(text: str) -> ModbusAddress:
     """
     body, unit = _split_unit(text)
     parts = [part.strip() for part in body.split(":")]
-    if len(parts) < 2:  # noqa: PLR2004 - table and address
-        _refuse(text, "it has no table and address", EXAMPLE)
-    table = TABLES.get(parts[0].lower()) or _unknown(text, "table", parts[0], TABLES)
-    start = _start(text, table, parts[1])
-    if table.bits:
-        if parts[2:] not in ([], ["bool"]):
-            _refuse(text, f"a {parts[0].lower()} is a single bit and has no type", f"write {parts[0].lower()}:{start}")
-        return ModbusAddress(table, start, unit=unit)
-    address = _register(text, table, start, parts[2:], unit)
-    if start + address.count - 1 > LAST:
-        _refuse(text, f"a value of {address.count} registers does not fit there", f"the last register is {LAST}")
+    marks = next((i for i, part in enumerate(parts) if "=" in part), len(parts))
+    address = replace(_place(text, parts[:marks]), unit=unit)
+    if address.waveform is not None:
+        return replace(address, waveform=_marked(text, address, address.waveform, parts[marks:]))
+    if parts[marks:]:
+        refuse(
+            text, f"{parts[marks]!r} belongs to a waveform", "write how many samples: holding:1000:int16[2048]:seq=…"
+        )
     return address
 
 
-def _register(text: str, table: Table, start: int, rest: list[str], unit: int | None) -> ModbusAddress:
+def _place(text: str, parts: list[str]) -> ModbusAddress:
+    """Parse table, address, type and order."""
+    if len(parts) < 2:  # noqa: PLR2004 - table and address
+        refuse(text, "it has no table and address", EXAMPLE)
+    table = TABLES.get(parts[0].lower()) or unknown(text, "table", parts[0], TABLES)
+    start = _start(text, table, parts[1])
+    if table.bits:
+        if parts[2:] not in ([], ["bool"]):
+            refuse(text, f"a {parts[0].lower()} is a single bit and has no type", f"write {parts[0].lower()}:{start}")
+        return ModbusAddress(table, start)
+    address = _register(text, table, start, parts[2:])
+    if start + address.count - 1 > LAST:
+        refuse(text, f"a value of {address.count} registers does not fit there", f"the last register is {LAST}")
+    return address
+
+
+def _marked(text: str, address: ModbusAddress, burst: Burst, parts: list[str]) -> Burst:
+    """Parse what stands behind a waveform's type: seq=holding:998 and ready=input:7:bit0."""
+    marks: dict[str, list[str]] = {}
+    name = ""
+    for part in parts:
+        if "=" not in part:
+            marks[name].append(part)
+            continue
+        name, first = (word.strip() for word in part.split("=", 1))
+        if name.lower() not in {"seq", "ready"}:
+            unknown(text, "part of a waveform", name, ("seq", "ready"))
+        if (name := name.lower()) in marks:
+            refuse(text, f"it has {name}= twice", f"leave one of them: {address}:{name}=holding:998")
+        marks[name] = [first]
+    if not marks and address.count > LARGEST:
+        cure = f"add a number that changes with each measurement, {address}:seq=holding:998, or a flag, …:ready=coil:5"
+        what = f"{address.count} registers take several requests, between which the device may change them"
+        refuse(text, what, f"{cure}, or read at most {LARGEST} registers")
+    seq, ready = _mark(text, marks.get("seq"), "uint16"), _mark(text, marks.get("ready"), "bool")
+    if seq is not None and seq.kind not in {ValueKind.I8, ValueKind.U8}:
+        refuse(
+            text, f"{seq} is no whole number, as a sequence must be", "write seq=holding:998 or seq=holding:998:uint32"
+        )
+    if ready is not None and ready.kind not in {ValueKind.BOOL, ValueKind.I8, ValueKind.U8}:
+        refuse(text, f"{ready} cannot tell yes from no", "write ready=input:7:bit0, ready=coil:5 or ready=holding:7")
+    return replace(burst, seq=seq, ready=ready)
+
+
+def _mark(text: str, parts: list[str] | None, otherwise: str) -> ModbusAddress | None:
+    """Parse one mark; a register without a type is of the type `otherwise`."""
+    if parts is None:
+        return None
+    registers = parts[0].lower() in TABLES and not TABLES[parts[0].lower()].bits
+    return _place(text, [*parts, otherwise] if registers and len(parts) == 2 else parts)  # noqa: PLR2004 - no type
+
+
+def _register(text: str, table: Table, start: int, rest: list[str]) -> ModbusAddress:
     if not rest:
-        _refuse(text, "it has no type", f"add one of {', '.join(CODECS)} or bit0 to bit15: {text.strip()}:int16")
+        types = f"{', '.join(CODECS)}, string[16], bits0-7 or bit0 to bit15"
+        refuse(text, "it has no type", f"add one of {types}: {text.strip()}:int16")
     word, orders = rest[0].lower(), rest[1:]
+    if orders and word.startswith("bit"):
+        refuse(text, "bits have no word order", f"leave out {':'.join(orders)!r}")
     if found := _BIT.fullmatch(word):
-        if int(found[1]) > 15:  # noqa: PLR2004 - bits of a register
-            _refuse(text, f"a register has no {word}", "bits are bit0 (least significant) to bit15")
-        if orders:
-            _refuse(text, "a bit has no word order", f"leave out {':'.join(orders)!r}")
-        return ModbusAddress(table, start, bit=int(found[1]), unit=unit)
-    codec = CODECS.get(word) or _unknown(text, "type", rest[0], [*CODECS, "bit0"])
+        if int(found[1]) > LAST_BIT:
+            refuse(text, f"a register has no {word}", "bits are bit0 (least significant) to bit15")
+        return ModbusAddress(table, start, bit=int(found[1]))
+    burst = None
+    if (found := _MANY.fullmatch(word)) and found[1] != "string":
+        if found[1] not in SAMPLES:
+            unknown(text, "type of samples", found[1], SAMPLES)
+        if not int(found[2]):
+            refuse(text, "a waveform of no samples", "write how many there are: int16[2048]")
+        word, burst = found[1], Burst(int(found[2]))
+    codec = _codec(text, word)
     if len(orders) > 1:
-        _refuse(text, f"there is too much after the word order: {':'.join(orders[1:])!r}", EXAMPLE)
+        refuse(text, f"there is too much after the word order: {':'.join(orders[1:])!r}", EXAMPLE)
     order = _order(text, codec, orders[0]) if orders else Order.ABCD
-    return ModbusAddress(table, start, codec, order, unit=unit)
+    return ModbusAddress(table, start, codec, order, waveform=burst)
+
+
+def _codec(text: str, word: str) -> Codec:
+    """Return the type of this name: one of the driver's, made to measure, or a plug-in's."""
+    if codec := CODECS.get(word):
+        return codec
+    if found := _FIELD.fullmatch(word):
+        low, high = int(found[1]), int(found[2])
+        if not low <= high <= LAST_BIT:
+            refuse(text, f"a register has no {word}", "write the lower bit first, both of 0 to 15: bits4-7")
+        return bit_field(low, high)
+    if found := _MANY.fullmatch(word):
+        if not 1 <= int(found[2]) <= 2 * LARGEST:
+            refuse(text, f"{word} cannot be read", f"a text has 1 to {2 * LARGEST} characters, as one request can read")
+        return string(int(found[2]))
+    try:
+        return plugged(word)
+    except KeyError:
+        unknown(text, "type", word, [*CODECS, *plugged_names(), "string[16]", "bits0-7", "bit0"])
+    except BadAddress as error:
+        raise BadAddress(f"Modbus address {text!r}: {error.message}", error.hint) from error
 
 
 def _order(text: str, codec: Codec, word: str) -> Order:
     """Return the order; of one register only the swap of its bytes is left, so that equal addresses are equal."""
-    order = ORDERS.get(word.upper()) or _unknown(text, "word order", word, Order.__members__)
+    order = ORDERS.get(word.upper()) or unknown(text, "word order", word, Order.__members__)
+    if codec.kind is ValueKind.STR:
+        if order not in {Order.ABCD, Order.BADC} or len(word) > 4:  # noqa: PLR2004 - ABCD
+            refuse(text, f"a text has no order {word!r}", "write BADC if the letters are swapped in pairs, or nothing")
+        return order
     if len(word) not in {4, codec.size}:
         wanted = "ABCD, CDAB, BADC or DCBA"
-        _refuse(text, f"{word!r} is no order of the {codec.size} bytes of {codec.name}", f"write {wanted}")
+        refuse(text, f"{word!r} is no order of the {codec.size} bytes of {codec.name}", f"write {wanted}")
     if codec.registers > 1:
         return order
     return Order.BADC if order in {Order.BADC, Order.DCBA} else Order.ABCD
@@ -142,7 +256,7 @@ def _order(text: str, codec: Codec, word: str) -> Order:
 
 def _start(text: str, table: Table, word: str) -> int:
     if not _NUMBER.fullmatch(word):
-        _refuse(text, f"{word!r} is not an address", f"addresses count from 0 to {LAST}; {EXAMPLE}")
+        refuse(text, f"{word!r} is not an address", f"addresses count from 0 to {LAST}; {EXAMPLE}")
     start = int(word, 0) if word[:2] in {"0x", "0X"} else int(word)
     if start > LAST:
         hint = f"addresses count from 0 to {LAST}"
@@ -150,7 +264,7 @@ def _start(text: str, table: Table, word: str) -> int:
             hint += f"; {start} in a manual is holding:{start - 400_001}"
         if table is Table.INPUT and 300_001 <= start <= 365_536:  # noqa: PLR2004
             hint += f"; {start} in a manual is input:{start - 300_001}"
-        _refuse(text, f"address {start} is outside every map", hint)
+        refuse(text, f"address {start} is outside every map", hint)
     return start
 
 
@@ -159,19 +273,14 @@ def _split_unit(text: str) -> tuple[str, int | None]:
         return text, None
     found = _UNIT.search(text)
     if found is None or int(found[1]) > LAST_UNIT or text.count("@") > 1:
-        _refuse(text, "the unit after @ is not one", f"end it with a unit from 0 to {LAST_UNIT}: holding:100:int16@7")
+        refuse(text, "the unit after @ is not one", f"end it with a unit from 0 to {LAST_UNIT}: holding:100:int16@7")
     return text[: found.start()], int(found[1])
 
 
-def _unknown(text: str, what: str, word: str, known: Iterable[str]) -> NoReturn:
-    names = list(known)
-    near = SYNONYMS.get(word.lower())
-    if near is None or near not in names:
-        close = {name.lower(): name for name in names}
-        near = next((close[match] for match in get_close_matches(word.lower(), close, 1, 0.5)), None)
-    shown = ", ".join(names) + (" to bit15" if "bit0" in names else "")
-    _refuse(text, f"{word!r} is not a {what}", f"did you mean {near}? Known: {shown}" if near else f"known: {shown}")
-
-
-def _refuse(text: str, what: str, hint: str) -> NoReturn:
-    raise BadAddress(f"Modbus address {text!r}: {what}", hint)
+def _signed(raw: float, limits: tuple[int, int] | None) -> float | None:
+    """Return a pattern as the number that it is in two's complement, None where it is beyond the limits."""
+    if limits is None:
+        return raw
+    low, high = limits
+    number = raw - (high - low + 1) if low < 0 and raw > high else raw
+    return number if low <= number <= high else None

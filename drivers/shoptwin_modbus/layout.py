@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shoptwin.sdk import SampleBatch, ValueKind
-from shoptwin_modbus.codecs import CODECS, Bits, Numbers
+from shoptwin.sdk import SampleBatch, StatusCode, ValueKind
+from shoptwin_modbus.codecs import Bits, Values
 from shoptwin_modbus.planning import Block, Reach, Span, order, plan
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from shoptwin.sdk import Group, Point
     from shoptwin_modbus.address import ModbusAddress
+    from shoptwin_modbus.codecs import Codec
     from shoptwin_modbus.terrain import Terrain
 
 
@@ -28,38 +29,50 @@ class Column:
     kind: ValueKind
     tags: NDArray[np.int32]
     spans: NDArray[np.intp]
-    parts: tuple[Numbers | Bits, ...]
+    parts: tuple[Values | Bits, ...]
 
     def batch(self, group: str, buffer: NDArray[np.uint8], status: NDArray[np.uint32]) -> SampleBatch:
-        """Decode the column; `status` is per span."""
+        """Decode the column; `status` is per span. What came but is no value of its type is BadDecodingError."""
         values: NDArray[Any] = np.empty(len(self.tags), self.kind.dtype)
+        codes = status[self.spans]
         for each in self.parts:
-            each.put(buffer, values)
-        return SampleBatch.of(group, self.kind, self.tags, values, status=status[self.spans])
+            if (refused := each.put(buffer, values)) is not None:
+                values[refused] = 0
+                codes[refused] = np.where(codes[refused] == 0, np.uint32(StatusCode.BAD_DECODING_ERROR), codes[refused])
+        if self.kind is ValueKind.STR:
+            values[codes != 0] = None
+        return SampleBatch.of(group, self.kind, self.tags, values, status=codes)
 
 
 class Layout:
     """One group's plan for one state of the terrain. `spans` holds those that are read, sorted, then the holes.
 
+    Last come those that must never be asked for: what touches an address to avoid, or is more than one request may
+    read. They are BadConfigurationError.
+    Waveforms are not in it: they are read by themselves, see `waveform.py`.
     In the buffer a register takes two bytes as they came, and a bit of a table of bits one byte, 0 or 1.
     """
 
     def __init__(self, group: Group, unit: int, reach: Reach, terrain: Terrain) -> None:
         self.version = terrain.version
-        spans = [span_of(point.address, unit) for point in group.points]
+        points = [point for point in group.points if point.address.waveform is None]
+        spans = [span_of(point.address, unit) for point in points]
         distinct = sorted(set(spans), key=order)
-        readable = [span for span in distinct if terrain.hole(span) is None]
-        holes = [span for span in distinct if terrain.hole(span) is not None]
-        self.spans = (*readable, *holes)
+        closed = {span: None for span in distinct if not reach.permits(span)}
+        holes = [span for span in distinct if terrain.hole(span) is not None and span not in closed]
+        readable = [span for span in distinct if terrain.hole(span) is None and span not in closed]
+        self.spans = (*readable, *holes, *closed)
         blocks = plan(readable, reach, terrain.walls())
-        self.holes = tuple(Block(*span, i, i + 1) for i, span in enumerate(holes, len(readable)))
+        alone = [Block(*span, i, i + 1) for i, span in enumerate((*holes, *closed), len(readable))]
+        self.holes = tuple(alone[: len(holes)])
         self.units: dict[int, list[Block]] = {}
         for block in blocks:
             self.units.setdefault(block.unit, []).append(block)
         self._status = np.array([terrain.hole(span) or 0 for span in self.spans], np.uint32)
+        self._status[len(readable) + len(holes) :] = StatusCode.BAD_CONFIGURATION_ERROR
         self._base: list[int] = [0] * len(self.spans)
-        self._size = self._place((*blocks, *self.holes))
-        self.columns = self._columns(group.points, spans)
+        self._size = self._place((*blocks, *alone))
+        self.columns = self._columns(points, spans)
 
     def _place(self, blocks: Sequence[Block]) -> int:
         """Give each block its room in the buffer, and so each span; return how large the buffer is."""
@@ -87,19 +100,20 @@ class Layout:
         )
 
     @staticmethod
-    def _decoders(at: Sequence[tuple[ModbusAddress, int]]) -> list[Numbers | Bits]:
+    def _decoders(at: Sequence[tuple[ModbusAddress, int]]) -> list[Values | Bits]:
         """Return one decoder a codec for one column: `at` gives each address and where it starts in the buffer."""
-        found: list[Numbers | Bits] = [
-            Numbers.of(codec, [at[i][1] for i in into], [at[i][0].order for i in into], into)
-            for codec in CODECS.values()
-            if (into := [i for i, (address, _) in enumerate(at) if address.codec is codec])
+        by_codec: dict[Codec | None, list[int]] = {}
+        for i, (address, _) in enumerate(at):
+            by_codec.setdefault(address.codec, []).append(i)
+        return [
+            Bits.of([_bit(*at[i]) for i in into], into)
+            if codec is None
+            else Values.of(codec, [at[i][1] for i in into], [at[i][0].order for i in into], into)
+            for codec, into in by_codec.items()
         ]
-        if into := [i for i, (address, _) in enumerate(at) if address.codec is None]:
-            found.append(Bits.of([_bit(*at[i]) for i in into], into))
-        return found
 
     def blank(self) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-        """Return an empty buffer, and the status of each span before anything was read: Good, but for holes."""
+        """Return an empty buffer, and the status of each span before anything was read: Good, where it will be read."""
         return np.zeros(self._size, np.uint8), self._status.copy()
 
     def put(self, buffer: NDArray[np.uint8], block: Block, data: bytes) -> None:
