@@ -1,0 +1,110 @@
+"""Faults of Modbus TCP, which has no checksum: whole frames, headers, cuts and delays; the payload is left alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoptwin.testing.faults.shapes import BOTH, REPLY, Delivery, Kind, Piece, Scene, drop, split, whole
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from shoptwin.testing.faults.shapes import Spoil
+
+MBAP = 7
+"""Bytes of the header: transaction, protocol, length (2 each), unit."""
+
+
+def _stalled(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
+    """Hold the frame and all behind it for as long as may be: time-outs, and a connection or two, go by."""
+    return [Delivery((Piece(frame, draw.choice([0.3, 1.2, 3.0]) * scene.timeout),))]
+
+
+def _late(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
+    """Let others overtake it."""
+    return whole(frame, held=draw.choice([0.002, 0.01, 0.9 * scene.timeout, 1.5 * scene.timeout]))
+
+
+def _twice(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
+    """Send it again, at once or whenever."""
+    pause = draw.choice([None, 0.0, 0.005, 1.5 * scene.timeout])
+    return whole(2 * frame) if pause is None else [*whole(frame), *whole(frame, held=pause)]
+
+
+def _astray(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
+    """Cut the connection and hand the reply to the next one."""
+    return [Delivery((Piece(None),)), *whole(frame, held=draw.uniform(0, 2 * scene.timeout), astray=True)]
+
+
+def _stale(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
+    """Send earlier replies once more, before it or instead of it."""
+    old = [draw.choice(scene.earlier) for _ in range(draw.randint(1, 3))] if scene.earlier else []
+    return whole(*old, *([frame] if draw.random() < 0.5 else []))  # noqa: PLR2004 - even chances
+
+
+def _cut(frame: bytes, draw: random.Random, _: Scene) -> list[Delivery]:
+    """Cut the connection before, within or after it."""
+    at = draw.choice([0, draw.randrange(len(frame)), len(frame)])
+    return [Delivery((*([Piece(frame[:at])] if at else []), Piece(None, draw.choice([0.0, 0.002]))))]
+
+
+def _header(change: Callable[[bytearray, random.Random, Scene], None]) -> Spoil:
+    """Return the kind that changes the header, in one piece or, at times, with a pause within."""
+
+    def spoil(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
+        data = bytearray(frame)
+        while data == frame:
+            change(data, draw, scene)
+        at = draw.randrange(1, len(data))
+        if draw.random() < 0.7:  # noqa: PLR2004 - mostly in one piece
+            return whole(bytes(data))
+        return [Delivery((Piece(bytes(data[:at])), Piece(bytes(data[at:]), draw.uniform(0, 0.02))))]
+
+    return spoil
+
+
+def _transaction(data: bytearray, draw: random.Random, scene: Scene) -> None:
+    """Change the transaction; never to one that may be in flight, whose reply nothing could tell from this one."""
+    here = int.from_bytes(data[:2], "big")
+    near = () if scene.pipelined else (here - 2, here - 1, here + 1, here + 2)
+    there = draw.choice([0, 0xFFFF, here ^ 0xFF00, draw.randrange(0x10000), *near]) & 0xFFFF
+    if scene.pipelined and abs(there - here) < 64:  # noqa: PLR2004 - more than are ever in flight
+        return
+    data[:2] = there.to_bytes(2, "big")
+
+
+def _protocol(data: bytearray, draw: random.Random, _: Scene) -> None:
+    data[2:4] = draw.choice([b"\x00\x01", b"\x01\x00", draw.randbytes(2)])
+
+
+def _length(data: bytearray, draw: random.Random, _: Scene) -> None:
+    here = int.from_bytes(data[4:6], "big")
+    there = draw.choice([0, 1, 2, here - 2, here - 1, here + 1, here + 2, here + 12, 255, 0xFFFF])
+    data[4:6] = max(0, there).to_bytes(2, "big")
+
+
+def _unit(data: bytearray, draw: random.Random, _: Scene) -> None:
+    data[6] = draw.choice([0, 1, 2, 3, 247, 255])
+
+
+def _function(data: bytearray, draw: random.Random, _: Scene) -> None:
+    data[MBAP] = draw.choice([1, 2, 3, 4, 6, 16, 43])
+
+
+KINDS: dict[str, Kind] = {
+    "drop": Kind(drop, BOTH),
+    "delay": Kind(_stalled, BOTH),
+    "late": Kind(_late, BOTH),
+    "duplicate": Kind(_twice, BOTH),
+    "split": Kind(split, BOTH),
+    "cut": Kind(_cut, BOTH),
+    "transaction": Kind(_header(_transaction), BOTH),
+    "protocol": Kind(_header(_protocol), BOTH),
+    "length": Kind(_header(_length), BOTH),
+    "unit": Kind(_header(_unit), BOTH),
+    "function": Kind(_header(_function), REPLY),
+    "stale": Kind(_stale, REPLY),
+    "astray": Kind(_astray, REPLY),
+}
+"""Kinds of faults on Modbus TCP."""
