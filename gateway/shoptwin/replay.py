@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from shoptwin.acquire.scaling import Scaling
 from shoptwin.alarms.bad_data import BadData
 from shoptwin.alarms.book import AlarmBook
 from shoptwin.alarms.definitions import define
@@ -200,18 +201,16 @@ class _Batches:
             )
         self._scalars = np.array([index[name] for name in source.scalars], np.int32)
         self._waves = {name: index[name] for name in source.waves}
-        self._scale = np.array([table[int(i)].scale for i in self._scalars])
-        self._offset = np.array([table[int(i)].offset for i in self._scalars])
+        self._scaling = Scaling(table)
 
     def of(self, row: Row) -> list[SampleBatch]:
         """Return the batches of one row: scalars, then waveforms."""
         out = []
         if len(self._scalars):
-            values = row.scalars * self._scale + self._offset
-            out.append(SampleBatch.of("recording", ValueKind.F8, self._scalars, values, source_time=row.time,
+            out.append(SampleBatch.of("recording", ValueKind.F8, self._scalars, row.scalars, source_time=row.time,
                                       receive_time=row.time))  # fmt: skip
         if row.waves:
             tags = [self._waves[name] for name in row.waves]
             out.append(SampleBatch.of("recording", ValueKind.WAVEFORM, tags, list(row.waves.values()),
                                       source_time=row.time, receive_time=row.time))  # fmt: skip
-        return out
+        return [scaled for batch in out for scaled in self._scaling.apply(batch)]

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from shoptwin.acquire.groups import plan
+from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain import quality
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.errors import ShoptwinError, Timeout
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.device import Device, Group
     from shoptwin.domain.ports import Connection, Plugin
-    from shoptwin.domain.tag import Tag
 
 PATIENCE_SECONDS = 15.0
 """How long one device may take to connect and show every tag."""
@@ -45,7 +45,14 @@ _CURES = {
     ("opcua", "BadNotReadable"): "this user may not read the node: allow it in the server's project, or set user",
     ("opcua", "BadTypeMismatch"): f"the node's type is none that the tag can have; {_BROWSE}",
     ("", "BadDeviceFailure"): "the device tells of a failure of its own: look at its diagnosis",
-    ("", "BadSensorFailure"): "the device says that the sensor has failed: its cable, its plug, the sensor itself",
+    (
+        "",
+        "BadSensorFailure",
+    ): "the sensor has failed, or its 4-20 mA loop is broken: look at its cable, its plug, the sensor itself",
+    (
+        "",
+        "BadNoData",
+    ): "the device sends what stands for no value (`missing`): is the sensor connected and switched on?",
     ("", "no answer"): "the device is there, but sent nothing for this tag in time",
 }
 """By driver ("" for any) and quality."""
@@ -68,7 +75,7 @@ async def _probe(device: Device, table: TagTable, plugin: Plugin) -> dict[str, R
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await connection.connect()
-            await _read(connection, groups, table, readings)
+            await _read(connection, groups, _Reader(table, readings))
     except TimeoutError:
         _failed(readings, Timeout("It shows no value in time", "Check its address, its port and the firewall"))
     except ShoptwinError as error:
@@ -87,37 +94,43 @@ def cure(status: str, driver: str, url: str = "") -> str:
     return (_CURES.get((driver, status)) or _CURES.get(("", status)) or _ANY).format(url=url or "URL")
 
 
-async def _read(connection: Connection, groups: Sequence[Group], table: TagTable, readings: dict[str, Reading]) -> None:
+async def _read(connection: Connection, groups: Sequence[Group], reader: _Reader) -> None:
     if isinstance(connection, Polled):
         for group in groups:
             for batch in await connection.read(group):
-                _note(batch, table, readings)
+                reader.note(batch)
     elif isinstance(connection, Subscribed):
-        wanted = set(readings)
+        wanted = set(reader.readings)
         async for batch in connection.batches(groups):
-            wanted -= _note(batch, table, readings)
+            wanted -= reader.note(batch)
             if not wanted:
                 return
 
 
-def _note(batch: SampleBatch, table: TagTable, readings: dict[str, Reading]) -> set[str]:
-    """Keep the values of a batch; return the ids of its tags."""
-    told = set()
-    for index, value, status in zip(batch.tag, batch.values, batch.status, strict=True):
-        tag = table[int(index)]
-        good = bool(quality.usable(status))
-        readings[tag.id] = _reading(_value(value, tag) if good else None, quality.name(int(status)), good=good)
-        told.add(tag.id)
-    return told
+class _Reader:
+    """Keeps what a device shows, turned into units as the daemon does it."""
+
+    def __init__(self, table: TagTable, readings: dict[str, Reading]) -> None:
+        self.readings = readings
+        self._table = table
+        self._scaling = Scaling(table)
+
+    def note(self, raw: SampleBatch) -> set[str]:
+        """Keep the values of a batch; return the ids of its tags."""
+        told = set()
+        for batch in self._scaling.apply(raw):
+            for index, value, status in zip(batch.tag, batch.values, batch.status, strict=True):
+                tag = self._table[int(index)].id
+                good = bool(quality.usable(status))
+                self.readings[tag] = _reading(_plain(value) if good else None, quality.name(int(status)), good=good)
+                told.add(tag)
+        return told
 
 
-def _value(value: Any, tag: Tag) -> Any:  # noqa: ANN401 - a number, truth, text or waveform
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a number, truth, text or waveform
     if isinstance(value, Waveform):
         return f"{len(value.samples)} samples at {value.rate:g} Hz"
-    plain = value.item() if hasattr(value, "item") else value
-    if tag.scaled and isinstance(plain, int | float):
-        return plain * tag.scale + tag.offset
-    return plain
+    return value.item() if hasattr(value, "item") else value
 
 
 def _failed(readings: dict[str, Reading], error: ShoptwinError) -> None:
