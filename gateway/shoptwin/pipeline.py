@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
+from shoptwin.acquire.reporting import Reporting
 from shoptwin.alarms.gateway import device_conditions
 from shoptwin.alarms.health import HEALTH, health_condition
 from shoptwin.domain.device import DeviceHealth
@@ -86,6 +87,11 @@ class Pipeline:
     """Machine -> indicator -> its latest assessment."""
     touched: set[str] = field(default_factory=set)
     """Machines that have changed since their state message was last composed."""
+    reporting: Reporting = field(init=False)
+    """Which of the new samples are worth keeping."""
+
+    def __post_init__(self) -> None:
+        self.reporting = Reporting(self.table)
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -98,13 +104,18 @@ class Pipeline:
         """Apply a batch to the twin, keep it, and judge its limits."""
         now = self.clock.now()
         delta = self.twin.apply(batch)
-        self.samples.append(batch if delta.kept is None else batch.where(delta.kept))
+        self._keep(batch if delta.kept is None else batch.where(delta.kept))
         for figures in self.summaries:
             figures.add(delta)
         self._tell_states(delta.states)
         self._inform((*self.judge.judge(delta), *self.bad_data.judge(delta)), now)
         self._maintain(self.maintenance.observe(delta, now), now)
         self.touched |= delta.machines
+
+    def _keep(self, new: SampleBatch) -> None:
+        """Store what the tags' reports ask for; what was judged above saw every sample."""
+        kept = self.reporting.keep(new)
+        self.samples.append(new if kept is None else new.where(kept))
 
     def device(self, change: DeviceChange) -> None:
         """Take note that a device was lost, came back or is left alone."""
@@ -177,6 +188,7 @@ class Pipeline:
         now = self.clock.now()
         self.table, self.configured = table, tuple(machines)
         self.twin.configure(table, machines)
+        self.reporting.configure(table)
         self.judge.configure(table, machines)
         self.bad_data.configure(table)
         for figures in self.summaries:
