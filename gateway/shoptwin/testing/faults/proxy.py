@@ -226,6 +226,11 @@ class TcpFaultProxy(FaultProxy):
         if (task := asyncio.current_task()) is not None:
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
+        with suppress(OSError, asyncio.CancelledError):  # asyncio would report it, though it was `stop`
+            await self._relay(reader, writer)
+        writer.transport.abort()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
 
         def cut() -> None:
