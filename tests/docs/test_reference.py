@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from shoptwin.acquire.registry import plugins
 from shoptwin.alarms.iso20816 import CLASSES
 from shoptwin.cli.app import cli
 from shoptwin.config import forms
+from shoptwin.config.taglists import columns
 from shoptwin.domain import errors
+from shoptwin.domain.device import TagDefaults
 from shoptwin.domain.tag import Role
 from shoptwin.serve.rest import application
 
@@ -34,6 +37,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[machine.state]`": forms.StateForm,
     "`[[machine.tag]]`": forms.TagForm,
     "`[machine.tag.limits]`": forms.LimitsForm,
+    "`[machine.tag.current_loop]`": forms.CurrentLoopForm,
+    "`[machine.tag.report]`": forms.ReportForm,
 }
 
 
@@ -79,6 +84,16 @@ def test_roles_and_classes(reference: Any) -> None:
     assert {name: (float(row[2]), float(row[3])) for name, row in classes.items()} == {
         name: (found.bc, found.cd) for name, found in CLASSES.items()
     }
+
+
+def test_columns_of_tag_lists(reference: Any) -> None:
+    """Every column of a tag list is described, and none that there is not."""
+    rows = _rows(reference("configuration").sections()["Tag lists"])
+    described = [column for cell in rows for column in re.findall(r"`([\w.]+)`", cell)]
+    assert sorted(described) == sorted(columns())
+    assert set(
+        re.findall(r"`(\w+)`", re.split(r"Each of|that such", reference("configuration").sections()["Profiles"])[1])
+    ) == {field.name for field in fields(TagDefaults) if field.name not in {"loop", "text"}} | {"current_loop"}
 
 
 def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:

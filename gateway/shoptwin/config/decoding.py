@@ -26,7 +26,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 _EXPECTED = re.compile(r"Expected `(?P<want>[^`]+)`(?P<rule>[^,]*)(?:, got `(?P<got>[^`]+)`)?")
 _WORDS = {
     "str": "text in quotes", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
-    "object": "a table", "null": "nothing", "datetime": "a date and time such as 2026-12-01T06:00:00Z",
+    "object": "a table", "datetime": "a date and time such as 2026-12-01T06:00:00Z",
 }  # fmt: skip
 _CURES = {
     "password": "secrets do not stand in this file: put it into a file, or a systemd credential, and name that in "
@@ -35,11 +35,14 @@ _CURES = {
 _BROKEN: Any = object()
 
 
-def decode(form: type[S], table: object, at: Path, problems: Problems, extra: Iterable[str] = ()) -> S | None:
+def decode(
+    form: type[S], table: object, at: Path, problems: Problems, extra: Iterable[str] = (), *, needs: Iterable[str] = ()
+) -> S | None:
     """Turn a table into the struct `form`; None where that cannot be done, after noting every reason.
 
     Unknown keys and values that are wrong are problems, but the struct is built without them where it can be, so that
-    later checks run too. The keys in `extra` are known, and another's.
+    later checks run too. The keys in `extra` are known, and another's; those in `needs` are required here, though the
+    form has a default for them.
     """
     if not isinstance(table, dict):
         problems.add(at, f"must be a table, not {_kind(table)}")
@@ -57,11 +60,11 @@ def decode(form: type[S], table: object, at: Path, problems: Problems, extra: It
             value = _value(field.type, table[key], (*at, key), problems)
             if value is not _BROKEN:
                 values[field.name] = value
-            whole &= value is not _BROKEN or not field.required
-        elif field.required:
+            whole &= value is not _BROKEN or not (field.required or key in needs)
+        elif field.required or key in needs:
             whole = False
             if key not in meant:
-                problems.add(at, f"needs the key '{key}'", _purpose(field.type))
+                problems.lacks(at, key, _purpose(field.type))
     return _build(form, values, at, problems) if whole else None
 
 
@@ -83,7 +86,7 @@ def _build(form: type[S], values: dict[str, Any], at: Path, problems: Problems) 
 
 def _value(want: Any, raw: object, at: Path, problems: Problems) -> Any:  # noqa: ANN401 - a type, and a value of it
     """Return `raw` as a `want`, or _BROKEN after noting why not."""
-    bare = _bare(want)
+    bare = _alternative(plain_type(want), raw)
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct) and not bare.__struct_config__.tag:
         built = decode(bare, raw, at, problems)
         return _BROKEN if built is None else built
@@ -104,7 +107,7 @@ def _value(want: Any, raw: object, at: Path, problems: Problems) -> Any:  # noqa
         return _BROKEN
 
 
-def _bare(want: Any) -> Any:  # noqa: ANN401 - a type
+def plain_type(want: Any) -> Any:  # noqa: ANN401 - a type
     """Strip `Annotated` and `| None` from a type."""
     while True:
         if get_origin(want) is Annotated:
@@ -118,9 +121,18 @@ def _bare(want: Any) -> Any:  # noqa: ANN401 - a type
             return want
 
 
+def _alternative(bare: Any, raw: object) -> Any:  # noqa: ANN401 - a type
+    """Return what a table can be, of a type that is one of words or a table, and else the words."""
+    if get_origin(bare) not in {Union, types.UnionType}:
+        return bare
+    tables = [part for part in get_args(bare) if isinstance(part, type) and issubclass(part, msgspec.Struct)]
+    words = [part for part in get_args(bare) if get_origin(part) is Literal]
+    return next(iter(tables if isinstance(raw, dict) else words), bare)
+
+
 def _structs(bare: Any) -> bool:  # noqa: ANN401 - a type
     """Tell whether a list type is one of structs."""
-    inner = _bare(get_args(bare)[0]) if get_args(bare) else None
+    inner = plain_type(get_args(bare)[0]) if get_args(bare) else None
     return isinstance(inner, type) and issubclass(inner, msgspec.Struct)
 
 
@@ -144,7 +156,8 @@ def _explain(message: str, raw: object, at: Path, problems: Problems) -> None:
     if expected is None:
         problems.add(at, f"cannot be {_show(raw)}", message[:1].lower() + message[1:])
         return
-    want = " or ".join(_WORDS.get(word.strip(), word.strip()) for word in expected["want"].split("|"))
+    kinds = [kind for word in expected["want"].split("|") if (kind := word.strip()) != "null"]  # TOML has none
+    want = " or ".join(_WORDS.get(kind, kind) for kind in kinds)
     got = f", not {_kind(raw)}" if expected["got"] else f", not {_show(raw)}"
     problems.add(at, f"must be {want}{expected['rule']}{got}")
 
@@ -173,6 +186,6 @@ def _purpose(want: Any) -> str:  # noqa: ANN401 - a type
     """Return what the key is for, as its annotation says."""
     notes = [note.description for note in getattr(want, "__metadata__", ()) if isinstance(note, msgspec.Meta)]
     text = str(notes[0]).rstrip(".") if notes and notes[0] else ""
-    if issubclass(type(_bare(want)), type) and issubclass(_bare(want), Enum):
-        return f"one of: {', '.join(_choices(_bare(want)))}"
+    if issubclass(type(plain_type(want)), type) and issubclass(plain_type(want), Enum):
+        return f"one of: {', '.join(_choices(plain_type(want)))}"
     return text[:1].lower() + text[1:]

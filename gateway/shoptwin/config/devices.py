@@ -10,13 +10,15 @@ import msgspec
 from shoptwin.config import meaning
 from shoptwin.config.decoding import decode
 from shoptwin.config.forms import DeviceForm
-from shoptwin.config.machines import SHORTEST_PERIOD
 from shoptwin.config.problems import did_you_mean
+from shoptwin.config.tags import SHORTEST_PERIOD
 from shoptwin.domain.device import Device
 from shoptwin.domain.errors import ConfigError
+from shoptwin.domain.ports import Profiled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path as FilePath
 
     from shoptwin.config.files import Files
     from shoptwin.config.lines import Path
@@ -29,12 +31,16 @@ FILES = ("_file", "certificate", "_key")
 
 
 class Devices:
-    """Builds the devices of one file. `plugins` then maps each name to its driver, None where the device is wrong."""
+    """Builds the devices of one file. `plugins` then maps each name to its driver, None where the device is wrong.
 
-    def __init__(self, problems: Problems, installed: Mapping[str, Plugin], files: Files) -> None:
+    `profiles` is the folder in which the plant's own profiles lie, a folder a driver; it need not be there.
+    """
+
+    def __init__(self, problems: Problems, installed: Mapping[str, Plugin], files: Files, profiles: FilePath) -> None:
         self._problems = problems
         self._installed = installed
         self._files = files
+        self._profiles = profiles
         self._first: dict[str, Path] = {}
         self.plugins: dict[str, Plugin | None] = {}
 
@@ -44,7 +50,19 @@ class Devices:
             self._problems.add(("device",), "must be an array of tables", "write [[device]], with two brackets")
             return ()
         built = [self._device(table, ("device", n)) for n, table in enumerate(tables)]
+        self._take_up_profiles()
         return tuple(device for device in built if device is not None)
+
+    def _take_up_profiles(self) -> None:
+        """Let each driver in use look for the plant's own profiles; where that fails, addresses cannot be judged."""
+        for plugin in {plugin.name: plugin for plugin in self.plugins.values() if plugin is not None}.values():
+            if not isinstance(plugin, Profiled):
+                continue
+            try:
+                plugin.look_in(self._profiles / plugin.name)
+            except ConfigError as error:
+                self._problems.elsewhere(error)
+                self.plugins.update({name: None for name, own in self.plugins.items() if own is plugin})
 
     def _device(self, table: object, at: Path) -> Device | None:
         problems = self._problems

@@ -88,22 +88,45 @@ class LimitsForm(Form, frozen=True):
     off_delay: Annotated[str, _about("How long it must be back before it clears.", pattern=_DURATION)] = "0s"
 
 
+class CurrentLoopForm(Form, frozen=True):
+    """A 4-20 mA input: scale and offset are made from it, and a broken wire is seen (NAMUR NE 43)."""
+
+    raw: Annotated[tuple[float, float], _about("The raw values at 4 and at 20 mA.")]
+    value: Annotated[tuple[float, float], _about("What is measured at 4 and at 20 mA, in the tag's unit.")]
+
+
+class ReportForm(Form, frozen=True):
+    """Which changes of a tag are kept."""
+
+    deadband: Annotated[float, _about("In the tag's unit: a smaller change is not kept.")] = 0.0
+    percent: Annotated[float, _about("Of the last kept value: a smaller change is not kept.")] = 0.0
+    heartbeat: Annotated[str, _about("A value is kept at least this often.", pattern=_DURATION)] = "10m"
+
+
 class TagForm(Form, frozen=True):
     """One measured value of a machine."""
 
     name: Annotated[str, _about("The tag's name, unique within its machine.", pattern=_NAME)]
-    role: Annotated[Role, _about("What it measures; decides what the twin can do with it.")]
+    role: Annotated[Role, _about("What it measures; decides what the twin can do with it.")] | None = None
     id: Annotated[str, _about("Keeps the history across a rename; <machine>.<name> where not given.")] | None = None
     unit: Annotated[str, _about("The unit after scaling: degC, mm/s, kW.")] = ""
     device: Annotated[str, _about("The device it is read from.")] | None = None
     address: Annotated[str, _about("Where it stands there, in its driver's way of writing.")] | None = None
     scale: Annotated[float, _about("value = raw * scale + offset.")] = 1.0
     offset: Annotated[float, _about("value = raw * scale + offset.")] = 0.0
+    current_loop: CurrentLoopForm | None = None
+    missing: Annotated[tuple[float, ...], _about("Raw values that mean that there is none, as in the manual.")] = ()
+    labels: Annotated[dict[str, str], _about("What the values of an enumeration are called.")] = msgspec.field(
+        default_factory=dict
+    )
     rate: Annotated[float, _about("Samples a second of a waveform, in Hz, where the device does not say.")] | None = (
         None
     )
     period: Annotated[str, _about("Time between polls, where it is not the device's.", pattern=_DURATION)] | None = None
     limits: LimitsForm | None = None
+    report: Annotated[
+        Literal["each", "change"] | ReportForm, _about("Which samples are kept: each, those that changed, or a table.")
+    ] = "each"
 
 
 class LearningForm(Form, frozen=True):
@@ -135,6 +158,7 @@ class MachineForm(Form, frozen=True):
     state: StateForm = StateForm()
     maintenance_tag: Annotated[str, _about("A tag of this machine: its maintenance key switch.")] | None = None
     tag: tuple[TagForm, ...] = ()
+    tag_list: Annotated[str | tuple[str, ...], _about("Files of further tags (CSV), beside this one.")] = ()
 
 
 class FileForm(Form, frozen=True):

@@ -47,9 +47,10 @@ def load(path: Path, plugins: Mapping[str, Plugin], *, state_dir: Path | None = 
     tables, problems = _read(path)
     files = Files(path.parent, problems, required=secrets)
     apart = {key: tables.pop(key) for key in ("device", "machine") if key in tables}
-    devices = Devices(problems, plugins, files)
+    devices = Devices(problems, plugins, files, path.parent / "profiles")
     built = devices.build(apart.get("device", []))
-    machines = Machines(problems, devices.plugins).build(apart.get("machine", []))
+    machines = Machines(problems, devices.plugins, path.parent)
+    made = machines.build(apart.get("machine", []))
     unknown = [key for key in tables if key not in FileForm.__struct_fields__]
     for key in unknown:
         problems.add((key,), "is not a known table", did_you_mean(key, FileForm.__struct_fields__))
@@ -61,7 +62,8 @@ def load(path: Path, plugins: Mapping[str, Plugin], *, state_dir: Path | None = 
     problems.raise_any()
     if gateway is None or store is None or serve is None:  # pragma: no cover - each of them noted a problem
         raise ConfigError(f"{path.name} cannot be used")
-    return Config(gateway, mqtt, built, machines, store, serve, path, tuple(files.notes))
+    lists = tuple(machines.tag_lists)
+    return Config(gateway, mqtt, built, made, store, serve, path, tag_lists=lists, notes=tuple(files.notes))
 
 
 def load_machines(path: Path) -> tuple[Machine, ...]:
@@ -76,7 +78,7 @@ def load_machines(path: Path) -> tuple[Machine, ...]:
             problems.add((key,), "is not known in a recording", did_you_mean(key, RecordingForm.__struct_fields__))
     if not tables.get("machine"):
         problems.add((), "has no [[machine]]", "a recording is of at least one")
-    machines = Machines(problems, None).build(tables.get("machine", []))
+    machines = Machines(problems, None, path.parent).build(tables.get("machine", []))
     problems.raise_any()
     return machines
 

@@ -82,6 +82,13 @@ def finite(number: float | None, at: Path, problems: Problems) -> bool:
     return False
 
 
+def once(key: str, at: Path, seen: dict[str, Path], what: str, problems: Problems) -> None:
+    """Note a problem where `key` was there before; `seen` says where, and learns of it."""
+    if (first := seen.setdefault(key, at)) != at:
+        where = problems.where(first, seen_from=at)
+        problems.add(at, f"{key!r} is already the name of a {what}, {where}", "each needs its own")
+
+
 def broker(url: str, at: Path, problems: Problems) -> str | None:
     """Return an MQTT URL that has a scheme we know, a host and no password."""
     if not _host_and_port(url, at, problems):

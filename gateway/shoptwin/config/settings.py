@@ -97,6 +97,15 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
+class TagList:
+    """A file of tags that was read: the machine that they belong to, and how many they are."""
+
+    path: Path
+    machine: str
+    tags: int
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One whole configuration, checked. Two that say the same are equal, which is how a reload finds what changed."""
 
@@ -107,6 +116,8 @@ class Config:
     store: StoreSettings
     serve: Serve
     path: Path
+    tag_lists: tuple[TagList, ...] = field(default=(), compare=False)
+    """What was read besides `path`; the tags themselves are those of the machines."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What is not wrong but worth knowing: `shoptwin check` prints it."""
 

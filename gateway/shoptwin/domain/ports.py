@@ -22,6 +22,14 @@ class Address(Protocol):
         """The kind of value that is read there."""
 
 
+@runtime_checkable
+class Delivering(Protocol):
+    """An address that knows as which number it delivers a raw pattern (0x8000 of an int16 is -32768)."""
+
+    def delivered(self, raw: float) -> float:
+        """Return that number. Raises BadAddress where what is read there is never this one."""
+
+
 class Connection(Protocol):
     """One device. The runtime owns retry and pacing; a connection only raises. Made anew after each loss."""
 
@@ -113,7 +121,7 @@ class Profiled(Protocol):
     """A plug-in that knows maps of devices; a tag's address may then name an entry of one (`sdm630/voltage_l1`)."""
 
     def look_in(self, directory: Path) -> None:
-        """Take up the plant's own profiles: `directory` is the folder `profiles` beside the configuration.
+        """Take up the plant's own profiles: `directory` is `profiles/<driver>` beside the configuration.
 
         It need not exist. Called at each load of a configuration, before any address is parsed; what was taken up
         before is replaced as a whole, or kept where an error is raised.
