@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 REGISTERS = (
-    0, 1, 100, 1000, 2000, 3000, 4000, 256, 512, 4096, 8192, 10_000, 20_000, 30_000, 40_000, 50_000, 200, 300, 400, 500,
-    2, 10, 16, 32, 50, 64, 99, 101, 128, 150, 201, 250, 301, 401, 501, 600, 700, 768, 800, 900, 350, 450, 550, 650, 750, 850, 950, 999, 1001, 1024, 1100,
-    1200, 1280, 1500, 1536, 1600, 1792, 1999, 2001, 2048, 2500, 2560, 2699, 2999, 3001, 3072, 3200, 3500, 3999, 4001,
-    4500, 4999, 5000, 5001, 5120, 5200, 5500, 6000, 6144, 7000, 7168, 8000, 8448, 8501, 9000, 9216, 10_001, 11_000,
-    12_000, 12_288, 15_000, 16_384, 19_000, 20_480, 23_296, 24_576, 25_000, 28_672, 30_001, 32_768, 35_000, 36_864,
-    40_001, 40_960, 45_000, 45_056, 49_152, 53_248, 57_344, 60_000, 61_440, 64_512, 65_535,
+    0, 1, 100, 1000, 2000, 3000, 4000, 256, 512, 4096, 8192, 10_000, 20_000, 30_000, 40_000, 50_000, 200, 300, 400,
+    500, 2, 10, 16, 32, 50, 64, 99, 101, 128, 150, 201, 250, 301, 401, 501, 600, 700, 768, 800, 900, 350, 450, 550,
+    650, 750, 850, 950, 999, 1001, 1024, 1100, 1200, 1280, 1500, 1536, 1600, 1792, 1999, 2001, 2048, 2500, 2560,
+    2699, 2999, 3001, 3072, 3200, 3500, 3999, 4001, 4500, 4999, 5000, 5001, 5120, 5200, 5500, 6000, 6144, 7000,
+    7168, 8000, 8448, 8501, 9000, 9216, 10_001, 11_000, 12_000, 12_288, 15_000, 16_384, 19_000, 20_480, 23_296,
+    24_576, 25_000, 28_672, 30_001, 32_768, 35_000, 36_864, 40_001, 40_960, 45_000, 45_056, 49_152, 53_248, 57_344,
+    60_000, 61_440, 64_512, 65_535,
 )  # fmt: skip
-"""Where maps of registers tend to begin: round numbers, decimal and hexadecimal, one less and one more (counted from 1),
-and the starts of public maps: 2699 and 2999 (Schneider), 5200 (Banner), 19000 (Janitza), 23296 (ABB), 40000 (SunSpec),
-64512 (Eastron). The likeliest first, as the budget may end."""
+"""Where maps of registers tend to begin, the likeliest first, as the budget may end.
+
+Round numbers, decimal and hexadecimal, one less and one more (counted from 1), and the starts of public maps: 2699 and
+2999 (Schneider), 5200 (Banner), 19000 (Janitza), 23296 (ABB), 40000 (SunSpec), 64512 (Eastron).
+"""
 
 BITS = (
     0, 1, 100, 1000, 2000, 256, 512, 1024, 2048, 4096, 8192, 10_000, 16, 32, 64, 128, 200, 500, 768, 1280, 1536, 3000,
@@ -73,7 +76,7 @@ class Chart:
     def __init__(
         self, *, bits: bool, most: int, first: int = 0, last: int = LAST, avoid: Sequence[tuple[int, int]] = ()
     ) -> None:
-        """Search from `first` to `last`, never asking for more than `most` at once nor touching `avoid` ([start, stop)).
+        """Search from `first` to `last`, never asking for more than `most` at once, nor for `avoid` ([start, stop)).
 
         A window that is not the whole table is searched to the last address, coarsely first.
         """
@@ -93,6 +96,11 @@ class Chart:
         self._refused: list[int] = []
         self._strange = 0
         self._best = 1
+
+    def found(self) -> list[Stretch]:
+        """Return what has been found so far; ranges that have grown together are one."""
+        self._merge()
+        return self.stretches
 
     def survey(self) -> Search:
         """Look at likely places, and from each that answers for the ends of its range."""
@@ -168,7 +176,7 @@ class Chart:
         return stretch.first - max(wall, behind) - 1, max(wall, behind) >= self._first or self._first == 0
 
     def _in_step(self, stretch: Stretch, at: int) -> bool:
-        """Tell whether a refusal says something of a range: of pairs, half of all are not aligned with those asked for."""
+        """Tell whether a refusal says something of a range: of pairs, half of all are not aligned with its own."""
         return (at - stretch.first) % self._grain == 0
 
     def _grow(self, stretch: Stretch, *, up: bool) -> Search:
@@ -192,7 +200,7 @@ class Chart:
                 return
 
     def _halve(self, stretch: Stretch, refused: int, *, up: bool) -> Generator[Question, Answer, bool]:
-        """Go as far as can be within a refused block; tell whether all of it could be read after all, piece by piece."""
+        """Go as far as can be within a refused block; tell whether all of it could be read after all, in pieces."""
         grain, good, bad = self._grain, 0, refused
         wall = _beyond(stretch, 0, refused, up=up)
         while wall[1] > grain:
@@ -225,7 +233,7 @@ class Chart:
             self.limit = self._most = good
 
     def _hop(self, stretch: Stretch, *, up: bool) -> Generator[Question, Answer, bool]:
-        """Leap ahead in a range that is long already; tell whether its end was found and what lies between seems whole."""
+        """Leap ahead in a long range; tell whether its end was found and what lies between seems whole."""
         grain, good, step = self._grain, 0, HOP * self._most
         room, known = self._room(stretch, up=up)
         bad = room - room % grain + grain
