@@ -1,0 +1,315 @@
+"""The rig of the fault tests: a real server, a proxy that spoils what passes, and a device polled through it."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from pyModbusTCP.server import DataBank, DataHandler, ModbusServer
+from umodbus.client.serial.redundancy_check import CRCError
+from umodbus.server.serial import get_server
+from umodbus.server.serial.rtu import RTUServer
+
+from shoptwin.acquire.device import DeviceTask
+from shoptwin.acquire.scaling import Scaling
+from shoptwin.domain.device import Device
+from shoptwin.domain.quality import is_bad
+from shoptwin.domain.tag import Role, Tag, TagTable
+from shoptwin.runtime.clock import SystemClock
+from shoptwin.runtime.supervise import Progress
+from shoptwin.testing import free_port, group_of
+from shoptwin.testing.faults import (
+    Assumption,
+    ConverterFaultProxy,
+    Link,
+    Place,
+    PtyFaultProxy,
+    TcpFaultProxy,
+    Truth,
+)
+from shoptwin_modbus.plugin import ModbusPlugin
+from shoptwin_modbus.target import ModbusSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+    from shoptwin.domain.batch import SampleBatch
+    from shoptwin.testing.faults import Fault, FaultProxy
+
+TIMEOUT, TURNAROUND, GAP = 0.08, 0.08, 0.005
+PERIOD = 20 * 10**6
+BACKOFF = 0.1
+"""Seconds between two tries to connect, at most."""
+REST = 1.0
+"""Seconds for which the driver leaves a unit alone that was silent in three turns."""
+FLOWS_WITHIN = REST + BACKOFF + 10 * (TIMEOUT + TURNAROUND)
+"""Seconds after a fault within which every tag must be Good again: the backoff in force, and a poll of each block."""
+SIDE_BY_SIDE = 12
+ASSUMED = Assumption(TIMEOUT, TURNAROUND, GAP)
+
+
+class Wanted(NamedTuple):
+    """One tag: its address as it is configured, what it stands on, and its value by the words there."""
+
+    address: str
+    place: Place
+    value: Callable[[list[int]], Any]
+
+
+def _number(code: str, *, swapped: bool = False) -> Callable[[list[int]], Any]:
+    def value(words: list[int]) -> Any:
+        return struct.unpack(f">{code}", struct.pack(f">{len(words)}H", *(words[::-1] if swapped else words)))[0]
+
+    return value
+
+
+def _block(unit: int, table: int, name: str, start: int) -> list[Wanted]:
+    """Return the tags of ten registers: a torn, shifted or foreign block shows in each of them."""
+    at = lambda offset, size: Place(unit, table, start + offset, size)  # noqa: E731 - only here
+    return [
+        Wanted(f"{name}:{start}:uint64@{unit}", at(0, 4), _number("Q")),
+        Wanted(f"{name}:{start + 4}:uint32:CDAB@{unit}", at(4, 2), _number("I", swapped=True)),
+        Wanted(f"{name}:{start + 6}:int16@{unit}", at(6, 1), _number("h")),
+        Wanted(f"{name}:{start + 7}:bit3@{unit}", at(7, 1), lambda words: bool(words[0] >> 3 & 1)),
+        Wanted(f"{name}:{start + 8}:int32@{unit}", at(8, 2), _number("i")),
+    ]
+
+
+def _bits(unit: int, table: int, name: str, start: int, count: int) -> list[Wanted]:
+    return [
+        Wanted(f"{name}:{at}@{unit}", Place(unit, table, at, 1), lambda words: bool(words[0]))
+        for at in range(start, start + count)
+    ]
+
+
+# Replies of one shape one after another, of one unit and of two: a late reply of one has the right shape for the next.
+LAYOUT = (
+    *_block(1, 3, "holding", 0), *_block(1, 3, "holding", 100), *_block(1, 3, "holding", 200),
+    *_block(1, 4, "input", 0), *_bits(1, 1, "coil", 0, 32), *_bits(1, 1, "coil", 1000, 32),
+    *_block(2, 3, "holding", 0), *_block(2, 3, "holding", 100),
+)  # fmt: skip
+
+
+class _Handler(DataHandler):
+    """The truth behind pyModbusTCP's server."""
+
+    def __init__(self, truth: Truth) -> None:
+        super().__init__(DataBank(virtual_mode=True))
+        self._truth = truth
+        for table, name in enumerate(("read_coils", "read_d_inputs", "read_h_regs", "read_i_regs"), 1):
+            setattr(self, name, lambda address, count, info, table=table: self._read(table, address, count, info))
+
+    def _read(self, table: int, address: int, count: int, info: Any) -> Any:
+        return self.Return(0, self._truth.read(info.recv_frame.mbap.unit_id, table, address, count))
+
+
+class _SerialPort:
+    """All that uModbus wants to know of a port whose frames we hand it ourselves."""
+
+    baudrate = 115_200
+    timeout = inter_byte_timeout = 0.0
+
+
+class _Slave(RTUServer):
+    """uModbus' slave, the truth behind it."""
+
+    def __init__(self) -> None:
+        self.words: dict[int, int] = {}
+        self.truth = Truth()
+
+    def execute_route(self, meta_data: dict[str, int], request_pdu: bytes) -> bytes:
+        function, start, count = struct.unpack(">BHH", request_pdu[:5])
+        served = self.truth.read(meta_data["unit_id"], function, start, count)
+        self.words = dict(zip(range(start, start + count), served, strict=True))
+        return super().execute_route(meta_data, request_pdu)
+
+
+def slave(truth: Truth) -> Callable[[bytes], bytes | None]:
+    """Return uModbus' serial slave as a function from a frame to its reply; units 1 and 2 answer, to reading."""
+    server = get_server(_Slave, _SerialPort())
+    server.truth = truth
+
+    @server.route(slave_ids=[1, 2], function_codes=[1, 2, 3, 4], addresses=range(0x10000))
+    def read(slave_id: int, function_code: int, address: int) -> int:  # noqa: ARG001 - uModbus names them
+        return server.words[address]
+
+    def answer(frame: bytes) -> bytes | None:
+        if len(frame) < 4 or frame[0] not in {1, 2}:
+            return None
+        try:
+            return bytes(server.process(frame))
+        except (CRCError, struct.error):
+            return None
+
+    return answer
+
+
+@dataclass
+class Outcome:
+    """What came of one fault."""
+
+    fault: Fault
+    wrong: list[str] = field(default_factory=list)
+    """Values that were delivered as Good, or Uncertain, and were not so."""
+    stuck: str = ""
+    """Why data did not flow again."""
+    seconds: float = 0.0
+    """From the fault's end to the end of the first poll in which every tag is Good."""
+    log: list[str] = field(default_factory=list)
+    """What went over the wire."""
+
+    def __str__(self) -> str:
+        return "\n  ".join([str(self.fault), *self.wrong[:3], *([self.stuck] if self.stuck else []), *self.log])
+
+
+class Judge:
+    """Looks at every value that a device task hands over, as the store would get it; and is the plugin it opens."""
+
+    def __init__(self, truth: Truth, outcome: Outcome) -> None:
+        self.good = asyncio.Event()
+        """A poll that began after `wait` was called is Good in all tags."""
+        self._truth = truth
+        self._outcome = outcome
+        self._plugin = ModbusPlugin()
+        self._clock = asyncio.get_running_loop().time
+        self._since = self._until = 0
+        self._began = self._from = 0.0
+        self._count = 0
+
+    def open(self, settings: ModbusSettings) -> Any:
+        """Open a connection, and note which generations the device served during each poll."""
+        connection = self._plugin.open(settings)
+        read = connection.read
+
+        async def watched(group: Any) -> Any:
+            self._since, self._count, self._began = self._truth.generation + 1, 0, self._clock()
+            try:
+                return await read(group)
+            finally:
+                self._until = self._truth.generation
+
+        connection.read = watched
+        return connection
+
+    def take(self, batch: SampleBatch) -> None:
+        """Judge a batch."""
+        for tag, value, status in zip(batch.tag, batch.values, batch.status, strict=True):
+            if is_bad(status):
+                continue
+            self._count += 1
+            candidates = self._truth.candidates(LAYOUT[tag].place, self._since, self._until)
+            if all(LAYOUT[tag].value(words) != value for words in candidates):
+                self._outcome.wrong.append(
+                    f"{LAYOUT[tag].address} = {value!r}, generations {self._since} to {self._until}"
+                )
+        if self._count == len(LAYOUT) and self._began >= self._from:
+            self.good.set()
+
+    async def flows(self, seconds: float) -> bool:
+        """Wait until all data flow; tell whether they do in time."""
+        self.good.clear()
+        self._from = self._clock()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.good.wait()
+        return self.good.is_set()
+
+
+class Rig:
+    """Servers for as long as a test runs, and what makes a fault happen before one of them."""
+
+    def __init__(self) -> None:
+        self._idle: list[tuple[ModbusServer, Truth]] = []
+        self._all: list[ModbusServer] = []
+
+    async def run(self, fault: Fault, **settings: Any) -> Outcome:
+        """Poll, let the fault happen, and poll on until all is Good again."""
+        outcome = Outcome(fault)
+        async with self._proxied(fault.link) as (proxy, truth):
+            judge = Judge(truth, outcome)
+            task = self._task(proxy.url, judge, fault.link, settings)
+            running = asyncio.create_task(task.run(Progress()))
+            try:
+                await self._happen(fault, proxy, judge, outcome)
+                if running.done():
+                    outcome.stuck = f"the device task ended: {task.health} {task.reason}"
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            outcome.log = list(proxy.log)
+        return outcome
+
+    async def run_all(self, faults: Iterable[Fault], side_by_side: int = SIDE_BY_SIDE) -> list[Outcome]:
+        """Run many, some side by side."""
+        queue = iter(list(faults))
+
+        async def work() -> list[Outcome]:
+            return [await self.run(fault) for fault in queue]
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work()) for _ in range(side_by_side)]
+        return [outcome for task in tasks for outcome in task.result()]
+
+    def stop(self) -> None:
+        """Stop the servers."""
+        for server in self._all:
+            server.stop()
+
+    async def _happen(self, fault: Fault, proxy: FaultProxy, judge: Judge, outcome: Outcome) -> None:
+        if not await judge.flows(5):
+            outcome.stuck = "no data before the fault"
+            return
+        proxy.arm(fault)
+        async with asyncio.timeout(30):
+            await proxy.over()
+        began = asyncio.get_running_loop().time()
+        if not await judge.flows(FLOWS_WITHIN):
+            outcome.stuck = f"no data {FLOWS_WITHIN:.1f} s after the fault"
+        outcome.seconds = asyncio.get_running_loop().time() - began
+
+    @asynccontextmanager
+    async def _proxied(self, link: Link) -> AsyncIterator[tuple[FaultProxy, Truth]]:
+        if link.checked:
+            truth = Truth()
+            make = PtyFaultProxy if link is Link.RTU else ConverterFaultProxy
+            async with make(slave(truth), ASSUMED) as proxy:
+                yield proxy, truth
+            return
+        server, truth = self._idle.pop() if self._idle else self._serve()
+        async with TcpFaultProxy(server.port, ASSUMED, pipelined=link is Link.PIPELINED) as proxy:
+            yield proxy, truth
+        self._idle.append((server, truth))
+
+    def _serve(self) -> tuple[ModbusServer, Truth]:
+        truth = Truth()
+        server = ModbusServer("127.0.0.1", free_port(), no_block=True, data_hdl=_Handler(truth))
+        server.start()
+        self._all.append(server)
+        return server, truth
+
+    @staticmethod
+    def _task(url: str, judge: Judge, link: Link, more: dict[str, Any]) -> DeviceTask:
+        settings = ModbusSettings(
+            url=url, timeout=f"{TIMEOUT}s", turnaround=f"{TURNAROUND}s", frame_gap=f"{GAP}s",
+            in_flight=4 if link is Link.PIPELINED else 1, **more,
+        )  # fmt: skip
+        group = group_of(ModbusPlugin(), [wanted.address for wanted in LAYOUT], period=PERIOD)
+        table = TagTable([Tag(str(i), str(i), "m", Role.OTHER) for i in range(len(LAYOUT))])
+        task = DeviceTask(
+            Device("device", "modbus", PERIOD, settings), judge, (group,), Scaling(table), SystemClock(),
+            take=judge.take, changed=lambda _: None,
+        )  # fmt: skip
+        task.breaker.first = task.breaker.most = BACKOFF
+        return task
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """Give what makes faults happen."""
+    rig = Rig()
+    yield rig
+    rig.stop()
