@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: help install demo test test-all check format bench models lock clean
+.PHONY: help install demo test test-all check format bench soak models lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -42,6 +42,9 @@ format: $(READY)  ## put the code into its form
 
 bench: $(READY)   ## the numbers, as ratios against named baselines: a table, and build/bench.json
 	$(BIN)/python benchmarks $(ARGS)
+
+soak: $(READY)    ## the long ones: 10,000 tags for ten minutes, flapping devices for an hour; build/soak.json
+	$(BIN)/python benchmarks --soak $(ARGS)
 
 models: $(READY)  ## build the shipped models anew, to the same bytes
 	$(BIN)/python models/training/build.py $(ARGS)

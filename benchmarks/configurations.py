@@ -12,20 +12,15 @@ ROLES = ("temperature", "vibration", "power", "load", "pressure", "flow", "speed
 UNITS = {"temperature": "degC", "vibration": "mm/s", "power": "kW"}
 
 
-def gateway(broker: int, name: str = "bench") -> str:
-    """Return the head of a configuration."""
-    return f"""
-[gateway]
-site = "bench"
-name = "{name}"
-[mqtt]
-url = "mqtt://127.0.0.1:{broker}"
-"""
+def gateway(broker: int | None, name: str = "bench") -> str:
+    """Return the head of a configuration, with or without a broker."""
+    mqtt = "" if broker is None else f'[mqtt]\nurl = "mqtt://127.0.0.1:{broker}"\n'
+    return f'[gateway]\nsite = "bench"\nname = "{name}"\n{mqtt}'
 
 
-def device(name: str, driver: str, url: str, period: str = "1s") -> str:
-    """Return a device."""
-    return f'[[device]]\nname = "{name}"\ndriver = "{driver}"\nurl = "{url}"\nperiod = "{period}"\n'
+def device(name: str, driver: str, url: str, period: str = "1s", more: str = "") -> str:
+    """Return a device; `more`: further lines of its table."""
+    return f'[[device]]\nname = "{name}"\ndriver = "{driver}"\nurl = "{url}"\nperiod = "{period}"\n{more}\n'
 
 
 def machine(name: str, tags: Sequence[str]) -> str:
@@ -39,6 +34,15 @@ def tag(name: str, device: str, address: str, role: str = "other", more: str = "
     return (
         f'[[machine.tag]]\nname = "{name}"\ndevice = "{device}"\naddress = "{address}"\nrole = "{role}"\n{unit}{more}\n'
     )
+
+
+def floats(name: str, device: str, count: int, *, each: int = 100) -> str:
+    """Return machines of up to `each` tags: `count` float32 values of one device, one after the other."""
+    return "".join(
+        machine(f"{name}-{first // each}",
+                [tag(f"t{i}", device, f"holding:{2 * i}:float32") for i in range(first, min(first + each, count))])
+        for first in range(0, count, each)
+    )  # fmt: skip
 
 
 def modbus_tags(count: int, *, roles: Sequence[str] = ("other",), first: int = 0) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -84,6 +85,61 @@ def slave() -> Iterator[Slave]:
         yield one
     finally:
         one.close()
+
+
+class Helper:
+    """One of this folder's scripts in a process of its own, which answers each line with one line of JSON."""
+
+    def __init__(self, script: str, argument: object) -> None:
+        text = argument if isinstance(argument, str) else json.dumps(argument)
+        self._script = script
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / script), text],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
+        )  # fmt: skip
+        self.greeting = self._answer()
+
+    def tell(self) -> Any:  # noqa: ANN401 - whatever JSON the script answers with
+        """Return what the script has counted."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that it has used, all threads."""
+        return float(self.tell()["cpu"])
+
+    def _answer(self) -> Any:  # noqa: ANN401
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        if line := self._process.stdout.readline():
+            return json.loads(line)
+        self._log.seek(0)
+        raise RuntimeError(f"{self._script} ended:\n{self._log.read()[-2000:]}")
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+        self._log.close()
+
+
+@contextmanager
+def helper(script: str, argument: object) -> Iterator[Helper]:
+    """Give a running script of this folder."""
+    one = Helper(script, argument)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+@contextmanager
+def slaves(*plan: dict[str, Any]) -> Iterator[tuple[Helper, list[str]]]:
+    """Give the slaves of slaves.py, and their URLs."""
+    with helper("slaves.py", plan) as one:
+        yield one, one.greeting
 
 
 def no_node() -> str:
@@ -175,6 +231,10 @@ class Daemon:
         info = self._process_info.memory_full_info()
         return info.rss / MIB, getattr(info, "pss", 0) / MIB
 
+    def resident(self) -> int:
+        """Return its RSS in bytes, which costs less than `memory`."""
+        return int(self._process_info.memory_info().rss)
+
     def close(self) -> None:
         """End it as systemd would."""
         self._process.send_signal(signal.SIGTERM)
@@ -186,12 +246,12 @@ class Daemon:
 
 
 @contextmanager
-def daemons(*wanted: tuple[Path, str]) -> Iterator[list[Daemon]]:
-    """Give running daemons, one for each folder and configuration."""
+def daemons(*wanted: tuple[Path, str], well: bool = True) -> Iterator[list[Daemon]]:
+    """Give running daemons, one for each folder and configuration; `well`: once all their devices are read."""
     with ExitStack() as stack:
         running = []
         for folder, text in wanted:
             one = Daemon(folder, text)
             stack.callback(one.close)
-            running.append(one.connected())
+            running.append(one.connected() if well else one)
         yield running
