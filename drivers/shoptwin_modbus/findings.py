@@ -69,7 +69,7 @@ class Findings:
         return sorted(chosen, key=lambda b: -b.size)[:most]
 
     def mirrored(self) -> bool:
-        """Tell whether holding and input registers seem to be the same ones: same ranges, and nearly the same values."""
+        """Tell whether holding and input registers seem to be the same ones, by their ranges and what stands still."""
         holding, inputs = (self._values.get(table, {}) for table in (Table.HOLDING, Table.INPUT))
         common = holding.keys() & inputs.keys()
         if len(common) < max(len(holding), len(inputs), 4) / 2 or not any(holding[a] for a in common):

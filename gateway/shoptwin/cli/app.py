@@ -12,6 +12,7 @@ from shoptwin.cli.history import history
 from shoptwin.cli.machines import maintenance, sensor_replaced
 from shoptwin.cli.replay import replay
 from shoptwin.cli.run import reload, run
+from shoptwin.cli.scan import scan
 from shoptwin.cli.schema import schema
 from shoptwin.cli.simulate import simulate
 from shoptwin.cli.status import status
@@ -57,6 +58,7 @@ def cli() -> None:
 
 
 for command in (
-    check, run, status, alarms, ack, maintenance, sensor_replaced, reload, history, browse, replay, simulate, schema,
+    check, run, status, alarms, ack, maintenance, sensor_replaced, reload, history, browse, scan, replay, simulate,
+    schema,
 ):  # fmt: skip
     cli.add_command(command)

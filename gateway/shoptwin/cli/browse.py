@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from shoptwin.cli.lookup import by_scheme, settings_option, settings_table
 from shoptwin.cli.options import json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import table
@@ -26,8 +26,7 @@ WORDS = {"f4": "float32", "f8": "float64", "i8": "int64", "u8": "uint64", "str":
 @click.command(short_help="What a device has to offer.")
 @click.argument("url")
 @click.option("--at", default=None, metavar="NODE", help="List what is below this; else the top.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-              help="A setting of the driver, as in [[device]]: user=operator. May be repeated.")  # fmt: skip
+@settings_option
 @json_option
 def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """List what the device at URL has to offer; the driver is found by the URL's scheme.
@@ -42,9 +41,8 @@ def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.config import device_settings  # noqa: PLC0415
 
-    plugin = _by_scheme(url, plugins())
-    table_of_settings = {"url": url, **dict(_setting(text) for text in settings)}
-    found = asyncio.run(_browse(plugin, device_settings(plugin, table_of_settings), at))
+    plugin = by_scheme(url, plugins())
+    found = asyncio.run(_browse(plugin, device_settings(plugin, settings_table(url, settings)), at))
     if as_json:
         print_json([{"address": c.address, "name": c.name, "is_value": c.is_value, "kind": c.kind, "unit": c.unit,
                      "sample": c.sample} for c in found])  # fmt: skip
@@ -59,26 +57,6 @@ def _kind(candidate: TagCandidate) -> str:
     if not candidate.is_value:
         return "folder"
     return WORDS.get(candidate.kind, str(candidate.kind)) if candidate.kind else ""
-
-
-def _by_scheme(url: str, plugins: dict[str, Plugin]) -> Plugin:
-    scheme = url.partition("://")[0]
-    for plugin in plugins.values():
-        if scheme in plugin.schemes:
-            return plugin
-    known = ", ".join(f"{scheme}://" for plugin in plugins.values() for scheme in plugin.schemes)
-    raise click.BadParameter(f"no driver knows {scheme}://; known are {known}", param_hint="URL")
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """Read KEY=VALUE; the value is TOML where it can be (a number, a truth), else a text."""
-    key, sign, value = text.partition("=")
-    if not sign:
-        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value
 
 
 async def _browse(plugin: Plugin, settings: object, at: str | None) -> Sequence[TagCandidate]:
