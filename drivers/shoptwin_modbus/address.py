@@ -8,16 +8,15 @@ from enum import Enum
 
 import numpy as np
 
-from shoptwin.sdk import BadAddress, ValueKind
-from shoptwin_modbus.codec_plugins import LARGEST, plugged, plugged_names
-from shoptwin_modbus.codecs import CODECS, ORDERS, Codec, Order, bit_field, string
+from shoptwin.sdk import ValueKind
+from shoptwin_modbus.codec_plugins import LARGEST
+from shoptwin_modbus.codecs import CODECS, Codec, Order
 from shoptwin_modbus.mistakes import EXAMPLE, refuse, unknown
+from shoptwin_modbus.words import LAST_BIT, MANY, codec_of, order_of
 
 LAST = 0xFFFF
 """The last address of each table."""
 LAST_UNIT = 255
-LAST_BIT = 15
-"""The last bit of a register."""
 
 
 class Table(Enum):
@@ -41,8 +40,7 @@ SAMPLES = ("int16", "uint16", "int32", "float32")
 """Types of a waveform's samples."""
 
 _BIT = re.compile(r"bit(\d{1,3})")
-_FIELD = re.compile(r"bits(\d{1,3})-(\d{1,3})")
-_MANY = re.compile(r"(\w+)\[(\d{1,5})\]")
+_BITS = re.compile(r"bits?\d[\d-]*")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\d+")
 _UNIT = re.compile(r"@\s*(\d+)\s*$")
 
@@ -128,7 +126,7 @@ def parse_address(text: str) -> ModbusAddress:
     Raises:
         BadAddress: it cannot be understood; the hint says what to write.
     """
-    body, unit = _split_unit(text)
+    body, unit = split_unit(text)
     parts = [part.strip() for part in body.split(":")]
     marks = next((i for i, part in enumerate(parts) if "=" in part), len(parts))
     address = replace(_place(text, parts[:marks]), unit=unit)
@@ -175,22 +173,23 @@ def _marked(text: str, address: ModbusAddress, burst: Burst, parts: list[str]) -
         cure = f"add a number that changes with each measurement, {address}:seq=holding:998, or a flag, …:ready=coil:5"
         what = f"{address.count} registers take several requests, between which the device may change them"
         refuse(text, what, f"{cure}, or read at most {LARGEST} registers")
-    seq, ready = _mark(text, marks.get("seq"), "uint16"), _mark(text, marks.get("ready"), "bool")
+    seq = _mark(text, "seq", marks.get("seq"), "uint16")
     if seq is not None and seq.kind not in {ValueKind.I8, ValueKind.U8}:
-        refuse(
-            text, f"{seq} is no whole number, as a sequence must be", "write seq=holding:998 or seq=holding:998:uint32"
-        )
+        refuse(text, f"{seq} is no whole number", "a sequence is: write seq=holding:998 or seq=holding:998:uint32")
+    ready = _mark(text, "ready", marks.get("ready"), "bool")
     if ready is not None and ready.kind not in {ValueKind.BOOL, ValueKind.I8, ValueKind.U8}:
         refuse(text, f"{ready} cannot tell yes from no", "write ready=input:7:bit0, ready=coil:5 or ready=holding:7")
     return replace(burst, seq=seq, ready=ready)
 
 
-def _mark(text: str, parts: list[str] | None, otherwise: str) -> ModbusAddress | None:
+def _mark(text: str, name: str, parts: list[str] | None, otherwise: str) -> ModbusAddress | None:
     """Parse one mark; a register without a type is of the type `otherwise`."""
     if parts is None:
         return None
-    registers = parts[0].lower() in TABLES and not TABLES[parts[0].lower()].bits
-    return _place(text, [*parts, otherwise] if registers and len(parts) == 2 else parts)  # noqa: PLR2004 - no type
+    if len(parts) < 2:  # noqa: PLR2004 - table and address
+        refuse(text, f"{name}={parts[0]} names no register", f"write {name}=holding:998")
+    table = TABLES.get(parts[0].lower())
+    return _place(text, [*parts, otherwise] if table and not table.bits and not parts[2:] else parts)
 
 
 def _register(text: str, table: Table, start: int, rest: list[str]) -> ModbusAddress:
@@ -198,60 +197,24 @@ def _register(text: str, table: Table, start: int, rest: list[str]) -> ModbusAdd
         types = f"{', '.join(CODECS)}, string[16], bits0-7 or bit0 to bit15"
         refuse(text, "it has no type", f"add one of {types}: {text.strip()}:int16")
     word, orders = rest[0].lower(), rest[1:]
-    if orders and word.startswith("bit"):
+    if orders and _BITS.fullmatch(word):
         refuse(text, "bits have no word order", f"leave out {':'.join(orders)!r}")
     if found := _BIT.fullmatch(word):
         if int(found[1]) > LAST_BIT:
             refuse(text, f"a register has no {word}", "bits are bit0 (least significant) to bit15")
         return ModbusAddress(table, start, bit=int(found[1]))
     burst = None
-    if (found := _MANY.fullmatch(word)) and found[1] != "string":
+    if (found := MANY.fullmatch(word)) and found[1] != "string":
         if found[1] not in SAMPLES:
             unknown(text, "type of samples", found[1], SAMPLES)
         if not int(found[2]):
             refuse(text, "a waveform of no samples", "write how many there are: int16[2048]")
-        word, burst = found[1], Burst(int(found[2]))
-    codec = _codec(text, word)
+        burst = Burst(int(found[2]))
+    codec = codec_of(text, found[1] if burst and found else rest[0])
     if len(orders) > 1:
         refuse(text, f"there is too much after the word order: {':'.join(orders[1:])!r}", EXAMPLE)
-    order = _order(text, codec, orders[0]) if orders else Order.ABCD
+    order = order_of(text, codec, orders[0]) if orders else Order.ABCD
     return ModbusAddress(table, start, codec, order, waveform=burst)
-
-
-def _codec(text: str, word: str) -> Codec:
-    """Return the type of this name: one of the driver's, made to measure, or a plug-in's."""
-    if codec := CODECS.get(word):
-        return codec
-    if found := _FIELD.fullmatch(word):
-        low, high = int(found[1]), int(found[2])
-        if not low <= high <= LAST_BIT:
-            refuse(text, f"a register has no {word}", "write the lower bit first, both of 0 to 15: bits4-7")
-        return bit_field(low, high)
-    if found := _MANY.fullmatch(word):
-        if not 1 <= int(found[2]) <= 2 * LARGEST:
-            refuse(text, f"{word} cannot be read", f"a text has 1 to {2 * LARGEST} characters, as one request can read")
-        return string(int(found[2]))
-    try:
-        return plugged(word)
-    except KeyError:
-        unknown(text, "type", word, [*CODECS, *plugged_names(), "string[16]", "bits0-7", "bit0"])
-    except BadAddress as error:
-        raise BadAddress(f"Modbus address {text!r}: {error.message}", error.hint) from error
-
-
-def _order(text: str, codec: Codec, word: str) -> Order:
-    """Return the order; of one register only the swap of its bytes is left, so that equal addresses are equal."""
-    order = ORDERS.get(word.upper()) or unknown(text, "word order", word, Order.__members__)
-    if codec.kind is ValueKind.STR:
-        if order not in {Order.ABCD, Order.BADC} or len(word) > 4:  # noqa: PLR2004 - ABCD
-            refuse(text, f"a text has no order {word!r}", "write BADC if the letters are swapped in pairs, or nothing")
-        return order
-    if len(word) not in {4, codec.size}:
-        wanted = "ABCD, CDAB, BADC or DCBA"
-        refuse(text, f"{word!r} is no order of the {codec.size} bytes of {codec.name}", f"write {wanted}")
-    if codec.registers > 1:
-        return order
-    return Order.BADC if order in {Order.BADC, Order.DCBA} else Order.ABCD
 
 
 def _start(text: str, table: Table, word: str) -> int:
@@ -268,7 +231,8 @@ def _start(text: str, table: Table, word: str) -> int:
     return start
 
 
-def _split_unit(text: str) -> tuple[str, int | None]:
+def split_unit(text: str) -> tuple[str, int | None]:
+    """Part an address from the unit after its @. Raises BadAddress where that is none."""
     if "@" not in text:
         return text, None
     found = _UNIT.search(text)
@@ -282,5 +246,5 @@ def _signed(raw: float, limits: tuple[int, int] | None) -> float | None:
     if limits is None:
         return raw
     low, high = limits
-    number = raw - (high - low + 1) if low < 0 and raw > high else raw
+    number = raw - (high - low + 1) if low < 0 and high < raw <= high - low else raw
     return number if low <= number <= high else None

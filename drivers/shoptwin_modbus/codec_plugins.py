@@ -30,7 +30,7 @@ def plugged(name: str) -> Codec:
         _refuse(name, "more than one package brings it", f"keep one of {', '.join(point.value for point in points)}")
     try:
         codec = points[0].load()
-    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError, OSError) as error:
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError) as error:
         _refuse(name, f"it cannot be loaded: {error}", f"reinstall the package that brings it ({points[0].value})")
     if not isinstance(codec, Codec):
         _refuse(name, f"{points[0].value} is a {type(codec).__name__}", "it must be a shoptwin_modbus.codecs.Codec")
