@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from shoptwin_modbus.address import ModbusAddress, parse_address
 from shoptwin_modbus.connection import ModbusConnection
 from shoptwin_modbus.line import Line
+from shoptwin_modbus.profiles import Profiles, by_profile
 from shoptwin_modbus.target import ModbusSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from shoptwin.sdk import Peeker, ProfileInfo, ScanReport, ScanWish, TagDefaults
 
 
 class ModbusPlugin:
@@ -17,10 +26,23 @@ class ModbusPlugin:
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, int], Line] = {}
+        self._profiles = Profiles()
 
     def parse_address(self, text: str) -> ModbusAddress:
         """Parse a tag's address. Raises BadAddress with the cure in its hint."""
-        return parse_address(text)
+        return self._profiles.parse(text) if by_profile(text) else parse_address(text)
+
+    def look_in(self, directory: Path) -> None:
+        """Take up a plant's own profiles. Raises ConfigError naming the file and the register."""
+        self._profiles.look_in(directory)
+
+    def profiles(self) -> Sequence[ProfileInfo]:
+        """Return every profile, by id."""
+        return self._profiles.infos()
+
+    def describe(self, address: str) -> TagDefaults | None:
+        """Return what a profile says of this address, None where it names no register of one."""
+        return self._profiles.describe(address)
 
     def open(self, settings: ModbusSettings) -> ModbusConnection:
         """Return a connection that is not connected yet."""
@@ -31,6 +53,18 @@ class ModbusPlugin:
     def loopback(self, settings: ModbusSettings) -> bool:
         """Tell whether the device is on this very box."""
         return settings.target.loopback
+
+    async def scan(self, settings: ModbusSettings, wish: ScanWish, tell: Callable[[ScanReport], None]) -> ScanReport:
+        """Find out which units answer at a URL, what they are, and which addresses they serve."""
+        from shoptwin_modbus.scanning import Scan  # noqa: PLC0415 - for commissioning alone, never in the daemon
+
+        return await Scan(settings, wish, tell).run()
+
+    def peek(self, settings: ModbusSettings, address: str) -> Peeker:
+        """Return what looks at an address, which needs no type."""
+        from shoptwin_modbus.peeking import ModbusPeeker  # noqa: PLC0415 - as above
+
+        return ModbusPeeker(settings, address)
 
 
 plugin = ModbusPlugin()
