@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import StatusCode
+from shoptwin_modbus.frames import ERROR_FLAG, SHORTEST_RTU
 
 if TYPE_CHECKING:
-    from shoptwin_modbus.planning import Block
+    from shoptwin_modbus.frames import Request
 
-ERROR_FLAG = 0x80
+EXCEPTION = 2
+"""Bytes of an exception: the function code with its flag, and the code."""
 
 ILLEGAL = frozenset({1, 2, 3})
 """Refusals of what was asked for (function, address, amount): asking for less may succeed."""
@@ -47,20 +49,29 @@ class Garbled(Exception):  # noqa: N818 - as above
     """A reply that must not be decoded."""
 
 
-def payload(block: Block, function: int, data: bytes) -> bytes:
-    """Return the bytes of registers or bits in a reply; `data` is what follows the function code.
+def payload(request: Request, unit: int, pdu: bytes, *, behind: int = 0) -> bytes:
+    """Return the bytes of registers or bits in a reply; of an identification, all after its function code.
+
+    An exception that bears one byte too many is one all the same, where no right reply is as long: it brings no value.
+    `behind` is how many bytes came behind the reply in one piece with it, on a line without transactions: where that is
+    as much as a frame, which of the two is the reply cannot be told.
 
     Raises:
         Refused: the reply is an exception. Garbled: it is not what was asked for, or not as long.
     """
-    asked = block.table.value
-    if function & ~ERROR_FLAG != asked:
+    if behind >= SHORTEST_RTU:
+        raise Garbled("more than one reply came")
+    if unit != request.unit:
+        raise Garbled(f"unit {request.unit} was asked, {unit} answered")
+    function, asked, length = pdu[0], request.function, request.expected
+    if function == asked | ERROR_FLAG:
+        if len(pdu) == EXCEPTION or (len(pdu) == EXCEPTION + 1 and length != 1):
+            raise Refused(pdu[1])
+        raise Garbled(f"an exception of {len(pdu)} bytes")
+    if function != asked:
         raise Garbled(f"function {asked} was asked for, {function} came")
-    if function & ERROR_FLAG:
-        if not data:
-            raise Garbled("an exception without a code")
-        raise Refused(data[0])
-    length = -(-block.size // 8) if block.table.bits else 2 * block.size
-    if len(data) != length + 1 or data[0] != length:
-        raise Garbled(f"{length} bytes were asked for, {len(data) - 1} came")
-    return data[1:]
+    if length is None:
+        return pdu[1:]
+    if len(pdu) != length + 2 or pdu[1] != length:
+        raise Garbled(f"{length} bytes were asked for, {len(pdu) - 2} came")
+    return pdu[2:]

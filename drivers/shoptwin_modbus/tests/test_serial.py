@@ -23,7 +23,7 @@ def url(cable):
 
 def settings(cable, unit=1, timeout="300ms", **more):
     """Return settings for a unit on the cable."""
-    return ModbusSettings(url=url(cable), unit=unit, timeout=timeout, **more)
+    return ModbusSettings(url=url(cable), unit=unit, timeout=timeout, **{"turnaround": "50ms", **more})
 
 
 @pytest.fixture

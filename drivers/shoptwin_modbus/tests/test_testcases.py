@@ -19,11 +19,14 @@ CASES = sorted((Path(__file__).parent.parent / "testcases").iterdir())
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
 async def test_field_bug(folder, plugin):
-    """The driver asks for exactly the bytes written down, and makes of the reply what is written down."""
+    """The driver asks for exactly the bytes written down, and makes of the reply what is written down.
+
+    Transactions are written down as 0001, 0002 and so on; what goes over the wire are the driver's own.
+    """
     case = tomllib.loads((folder / "frames.toml").read_text("utf-8"))
     assert case.keys() == {"about", "source", "link", "addresses", "poll"}
     script = [exchange for poll in case["poll"] for exchange in poll["exchange"]]
-    heard, wrong, serving = [], [], []
+    heard, wrong, serving, own = [], [], [], {}
 
     async def serve(reader, writer):
         serving.append(asyncio.current_task())
@@ -33,10 +36,13 @@ async def test_field_bug(folder, plugin):
                 got = await reader.readexactly(len(wanted))
                 reply = script[len(heard)]["reply"]
                 heard.append(got)
+                if case["link"] == "tcp":
+                    own[wanted[:2]], got = got[:2], wanted[:2] + got[2:]
                 if got != wanted:
                     wrong.append((got.hex(), wanted.hex()))
                 for chunk in reply:
-                    writer.write(bytes.fromhex(chunk))
+                    piece = bytes.fromhex(chunk)
+                    writer.write(own.get(piece[:2], piece[:2]) + piece[2:])
                     await writer.drain()
                     await asyncio.sleep(0.02)
             await reader.read()

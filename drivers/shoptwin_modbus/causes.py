@@ -1,0 +1,108 @@
+"""Why a device cannot be reached, and what to do about it: for people."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from shoptwin.sdk import AuthFailed, NotConnected
+
+if TYPE_CHECKING:
+    from shoptwin_modbus.target import Target
+
+CURES: dict[int, tuple[str, str]] = {
+    errno.ECONNREFUSED: ("refused the connection", "check the port ({port} is usual) and that its Modbus server is on"),
+    errno.EHOSTUNREACH: ("cannot be reached", "check its address, the cable and the route to its network"),
+    errno.ENETUNREACH: ("cannot be reached", "this box has no route there: check its own address and gateway"),
+    errno.ECONNRESET: ("broke off the connection", "it may have no free connection left: close other Modbus clients"),
+    errno.ENOENT: ("does not exist", "plug the adapter in and look it up with: ls /dev/serial/by-id"),
+    errno.ENODEV: ("does not exist", "plug the adapter in and look it up with: ls /dev/serial/by-id"),
+    errno.ENXIO: ("does not exist", "plug the adapter in and look it up with: ls /dev/serial/by-id"),
+    errno.EIO: ("is gone", "plug the adapter in and look it up with: ls /dev/serial/by-id"),
+    errno.EACCES: ("may not be opened", "let the daemon's user into the port's group: usermod -aG dialout shoptwin"),
+    errno.EBUSY: ("is in use", "end the other program that has the port open"),
+    errno.EAGAIN: ("is in use", "end the other program that has the port open"),
+}
+
+CLOCK = frozenset({9, 10})
+"""OpenSSL's verify codes for a certificate that is not valid yet, or not any more."""
+UNTRUSTED = frozenset({18, 19, 20, 21})
+"""... for one that nobody signed whom we trust."""
+OTHER_NAME = frozenset({62, 64})
+"""... for one of another host or address."""
+_REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "DECRYPT_ERROR")
+
+
+def why_not(target: Target, cause: BaseException | None, timeout: float) -> NotConnected | AuthFailed:
+    """Return the error that says why a target cannot be reached, and what to do."""
+    if isinstance(cause, ssl.SSLError):
+        return _tls(target, cause)
+    if isinstance(cause, socket.gaierror):
+        return NotConnected(
+            f"the name {target.host!r} is unknown", "check the spelling and the box's DNS, or write the IP"
+        )
+    number = cause.errno if isinstance(cause, OSError) else None
+    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(cause))):
+        number = int(found[1])  # a name with several addresses: asyncio joins what each was refused with
+    if number in CURES:
+        what, cure = CURES[number]
+        return NotConnected(f"{target} {what}", cure.format(port=802 if target.scheme == "tls" else 502))
+    if cause is None or isinstance(cause, TimeoutError):
+        return NotConnected(
+            f"{target} did not answer within {timeout:g} s", "check its power, its address and firewalls"
+        )
+    return NotConnected(f"{target} cannot be opened: {cause}", "check the url of this device")
+
+
+def broken_off(target: Target, cause: BaseException | None) -> NotConnected | AuthFailed:
+    """Return the error for a connection that ended while it was in use; TLS 1.3 refuses certificates only then."""
+    if isinstance(cause, ssl.SSLError):
+        return _tls(target, cause)
+    if target.serial:
+        what, cure = CURES[errno.EIO]
+        return NotConnected(f"{target} {what}", cure)
+    return NotConnected(f"{target} closed the connection", "it is made anew")
+
+
+def _tls(target: Target, cause: ssl.SSLError) -> NotConnected | AuthFailed:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _untrusted(target, cause)
+    reason = cause.reason or str(cause)
+    if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
+        return NotConnected(f"{target} knows no TLS 1.2 or later", "update the device's firmware")
+    if "ALERT" in reason and any(word in reason for word in _REFUSALS):
+        cure = (
+            "let the device trust the certificate in cert_file, or its authority"
+            if target.cert_file
+            else "it wants a certificate of ours: set cert_file and key_file"
+        )
+        return AuthFailed(f"{target} refused us ({reason.lower().replace('_', ' ')})", cure)
+    return NotConnected(
+        f"{target} does not speak TLS as it should ({reason.lower().replace('_', ' ')})",
+        "check the port (802 is usual), or write tcp:// where the device has no TLS",
+    )
+
+
+def _untrusted(target: Target, cause: ssl.SSLCertVerificationError) -> NotConnected | AuthFailed:
+    code = cause.verify_code
+    if code in CLOCK:  # after a start without a network this box's own clock may be wrong: it is tried again
+        return NotConnected(
+            f"the certificate of {target} is not valid now: {cause.verify_message}",
+            "check this box's clock (timedatectl), then have the device's certificate renewed",
+        )
+    if code in OTHER_NAME:
+        return AuthFailed(
+            f"the certificate of {target} is for another name: {cause.verify_message}",
+            "set server_name to the name in the certificate",
+        )
+    if code in UNTRUSTED:
+        cure = (
+            "ca_file must hold the authority that signed it, or the certificate itself"
+            if target.ca_file
+            else "set ca_file to the authority that signed it, or to the certificate itself"
+        )
+        return AuthFailed(f"the certificate of {target} is not trusted: {cause.verify_message}", cure)
+    return AuthFailed(f"the certificate of {target} is refused: {cause.verify_message}", "have it made anew")

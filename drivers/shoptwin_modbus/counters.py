@@ -1,0 +1,26 @@
+"""What is counted of the talk on one wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counted since the wire was made; they only grow."""
+
+    requests: int = 0
+    """Frames sent."""
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    """All that came, whether it was of use or not."""
+    timeouts: int = 0
+    """Requests without a reply in time."""
+    garbled: int = 0
+    """What came and was not decoded: not asked for, damaged, of another unit, function, length or transaction."""
+    exceptions: dict[int, int] = field(default_factory=dict)
+    """Refusals by exception code."""
+
+    def refused(self, code: int) -> None:
+        """Count a refusal."""
+        self.exceptions[code] = self.exceptions.get(code, 0) + 1
