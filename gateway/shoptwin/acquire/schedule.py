@@ -20,7 +20,6 @@ class Schedule:
     """
 
     def __init__(self, groups: Sequence[Group], now: float) -> None:
-        self._period = {group: group.period / SECOND for group in groups}
         self._due = [(now, i, group) for i, group in enumerate(groups)]
         heapq.heapify(self._due)
 
@@ -32,7 +31,7 @@ class Schedule:
     def served(self, now: float) -> int:
         """Put the group that was due next on its grid again, at the first instant after `now`; tell what it missed."""
         due, i, group = self._due[0]
-        period = self._period[group]
+        period = group.period / SECOND
         behind = int((now - due) / period)
         heapq.heapreplace(self._due, (due + (behind + 1) * period, i, group))
         return behind
