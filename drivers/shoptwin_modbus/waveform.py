@@ -51,7 +51,7 @@ class Waveforms:
     @property
     def units(self) -> frozenset[int]:
         """The units that are asked."""
-        return frozenset(burst.unit for burst in self._bursts)
+        return frozenset(burst.unit for burst in self._bursts if burst.readable)
 
     @property
     def torn(self) -> int:
@@ -109,8 +109,10 @@ class _Burst:
         self._rate = point.rate or 0.0
         self._marks = _Marks((address.waveform.seq, address.waveform.ready), self.unit, reach)
         self._blocks = _blocks(span_of(address, unit), self._codec.registers, reach)
-        guarded = self._marks.any or len(self._blocks) == 1
-        self._readable = self._rate > 0 and guarded and all(reach.permits(block) for block in self._blocks)
+        guarded = bool(self._marks.spans) or len(self._blocks) == 1
+        permitted = all(reach.permits(place) for place in (*self._blocks, *self._marks.spans))
+        self.readable = self._rate > 0 and guarded and permitted
+        """Whether it may be asked for."""
         self._came: list[bytes] = []
         self._mark: tuple[int | None, bool] = (None, False)
         self._taken: int | bytes | None = None
@@ -131,7 +133,7 @@ class _Burst:
         Raises:
             _Unread: it cannot be told, or read.
         """
-        if not self._readable:
+        if not self.readable:
             raise _Unread(StatusCode.BAD_CONFIGURATION_ERROR)
         mark = await self._marks.look(ask)
         if self.begun and mark != self._mark:
@@ -177,8 +179,8 @@ class _Marks:
 
     def __init__(self, marks: tuple[ModbusAddress | None, ModbusAddress | None], unit: int, reach: Reach) -> None:
         points = tuple(Point(i, replace(mark, unit=unit)) for i, mark in enumerate(marks) if mark is not None)
-        self.any = bool(points)
         self._layout = Layout(Group("marks", "", 0, points), unit, reach, Terrain())
+        self.spans = self._layout.spans
 
     async def look(self, ask: Ask) -> tuple[int | None, bool]:
         """Return the number, None where there is none, and whether the samples are complete and stand still.

@@ -285,6 +285,7 @@ async def test_what_cannot_be_read_is_not_asked_for(reader, text, rate, reach):
     assert await reader.poll(waves) == {0: (None, StatusCode.BAD_CONFIGURATION_ERROR)}
     assert await reader.poll(waves) == {0: (None, StatusCode.BAD_CONFIGURATION_ERROR)}
     assert reader.asked == []
+    assert waves.units == frozenset()
 
 
 async def test_samples_that_are_no_numbers_are_bad(device, reader):
