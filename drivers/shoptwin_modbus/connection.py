@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoptwin.sdk import NotConnected, Timeout
+from shoptwin.sdk import Hole, NotConnected, Talk, Timeout
+from shoptwin_modbus.asking import Asker
 from shoptwin_modbus.layout import Layout
+from shoptwin_modbus.places import name_place
 from shoptwin_modbus.planning import Reach
 from shoptwin_modbus.terrain import Terrain
 from shoptwin_modbus.turn import Turn
+from shoptwin_modbus.waveform import Waveforms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from shoptwin.sdk import Group, SampleBatch
     from shoptwin_modbus.line import Line
-    from shoptwin_modbus.planning import Block
     from shoptwin_modbus.target import ModbusSettings
     from shoptwin_modbus.wire import Wire
-
-PROBE_EVERY = 60
-"""Polls after which an address that the device refused is asked for once more."""
 
 
 class ModbusConnection:
@@ -30,21 +31,28 @@ class ModbusConnection:
         self._settings = settings
         self._line = line
         self._timing = settings.timing
-        self._reach = Reach(settings.max_block, settings.max_bits, settings.max_gap)
+        self._reach = Reach(settings.max_block, settings.max_bits, settings.max_gap, settings.avoided)
         self._wire: Wire | None = None
+        self._asker: Asker | None = None
+        self._past = Talk()
+        """What was counted on wires that this connection had before."""
         self._terrain = Terrain()
-        self._layouts: dict[str, tuple[Group, Layout]] = {}
-        self._polls: dict[str, int] = {}
+        self._plans: dict[str, _Plan] = {}
+        self._all_seen = False
+        self._version = 0
+        self._told = self._terrain.dump()
+        """What `memory` returned last, and for which version of the terrain."""
         self._known: set[int] = set()
 
     async def connect(self) -> None:
         """Connect, or open the serial port.
 
         Raises:
-            NotConnected: with the cause and its cure.
+            NotConnected: with the cause and its cure. AuthFailed: TLS was refused.
         """
         await self.aclose()
-        wire = self._wire = self._line.join(self._settings.target)
+        wire = self._wire = self._line.join(self._settings.target, self._settings.in_flight)
+        self._asker = Asker(wire, self._settings, self._reach)
         try:
             await wire.dial(self._timing)
         except BaseException:
@@ -53,59 +61,103 @@ class ModbusConnection:
 
     async def aclose(self) -> None:
         """Let go of the connection."""
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            self._line.leave(wire)
+        if self._wire is None or self._asker is None:
+            return
+        self._past += self._asker.talk()
+        wire, self._wire, self._asker = self._wire, None, None
+        self._line.leave(wire)
 
     async def read(self, group: Group) -> Sequence[SampleBatch]:
-        """Read a group once, one batch a kind of value.
+        """Read a group once, one batch a kind of value; a waveform only where there is a new one.
 
         Raises:
             NotConnected: the connection is lost. Timeout: no unit has answered for several polls.
         """
-        if self._wire is None:
+        if self._asker is None:
             raise NotConnected(f"{self._settings.target} is not connected", "connect first")
-        layout = self._layout(group)
-        if not layout.spans:
-            return ()
-        self._known |= layout.units.keys()
-        turn = Turn(self._wire, layout, self._terrain, self._line.units, self._timing)
-        answered = await turn.take()
-        if hole := self._due(group, layout):
-            answered |= await turn.probe(hole)
-        if not answered:
-            self._check_alive(layout)
-        return turn.batches(group.name)
+        plan = self._plan(group)
+        self._known |= plan.units
+        turn = Turn(self._asker, plan.layout, self._terrain, self._line.units, group.period / 1e9)
+        await turn.take()
+        waveforms = await plan.waveforms.take(turn.ask)
+        if plan.units and not turn.replied:
+            self._check_alive(plan.units)
+        batches = turn.batches(group.name)
+        return batches if waveforms is None else (*batches, waveforms)
+
+    def talk(self) -> Talk:
+        """Return the counters since this connection was made; also which units answer, and what they refuse."""
+        asked = set().union(*(plan.layout.spans for plan in self._plans.values()))
+        own = self._settings.unit
+        now = Talk(
+            torn=sum(plan.waveforms.torn for plan in self._plans.values()),
+            parts={f"unit {unit}": not self._line.units.open(unit) for unit in sorted(self._known)},
+            holes=tuple(Hole(name_place(at, own), status) for at, status in self._terrain.holes() if at in asked),
+        )
+        return self._past + self._asker.talk() + now if self._asker is not None else self._past + now
+
+    def recall(self, memory: str) -> None:
+        """Take up what `memory` returned before a restart."""
+        self._terrain.load(memory)
+        self._told = self._terrain.dump()
+
+    def memory(self) -> str | None:
+        """Return what was learned about the device's map, as JSON, or None where that is as before."""
+        if self._terrain.version == self._version:
+            return None
+        self._version = self._terrain.version
+        before, self._told = self._told, self._terrain.dump()
+        return self._told if self._told != before else None
+
+    def _plan(self, group: Group) -> _Plan:
+        """Return the group's plan: made once, and anew whenever something was learned about the device.
+
+        Every group is read once before any is read twice. From then on what no group asks for is forgotten.
+        """
+        plan = self._plans.get(group.name)
+        if plan is not None and (plan.group is group or plan.group == group):
+            if not self._all_seen:
+                self._all_seen = True
+                self._forget()
+        else:
+            unit = self._settings.unit
+            waveforms = Waveforms(group, unit, self._reach)
+            plan = self._plans[group.name] = _Plan(group, self._layout(group), waveforms)
+            if self._all_seen:
+                self._forget()
+        self._terrain.reconsider(asyncio.get_running_loop().time())
+        if plan.layout.version != self._terrain.version:
+            plan.layout = self._layout(group)
+        return plan
 
     def _layout(self, group: Group) -> Layout:
-        """Return the group's plan: made once, and anew whenever something was learned about the device."""
-        known, layout = self._layouts.get(group.name, (None, None))
-        if layout is None or layout.version != self._terrain.version or (known is not group and known != group):
-            layout = Layout(group, self._settings.unit, self._reach, self._terrain)
-            self._layouts[group.name] = group, layout
-        return layout
+        return Layout(group, self._settings.unit, self._reach, self._terrain)
 
-    def _due(self, group: Group, layout: Layout) -> Block | None:
-        """Return the hole whose time it is to be asked for again: each about every 60 polls, never two in one poll.
+    def _forget(self) -> None:
+        self._terrain.keep_only({span for plan in self._plans.values() for span in plan.layout.spans})
 
-        Where there is nothing else to read, one is asked for in each poll: a lost device would go unnoticed otherwise.
-        """
-        polls = self._polls[group.name] = self._polls.get(group.name, 0) + 1
-        holes = layout.holes
-        every = max(1, PROBE_EVERY // len(holes)) if holes and layout.units else 1
-        if not holes or polls % every:
-            return None
-        hole = holes[polls // every % len(holes)]
-        return hole if not layout.units or self._line.units.failures(hole.unit) == 0 else None
-
-    def _check_alive(self, layout: Layout) -> None:
+    def _check_alive(self, asked: Collection[int]) -> None:
         """Raise Timeout where all is silent; a silent unit among others that answer is only Bad."""
-        units, asked = self._line.units, layout.units.keys()
+        units = self._line.units
         if units.none_answers(self._known) and units.dead(asked):
             raise Timeout(
-                f"no answer from {_named(sorted(asked) or [self._settings.unit])} at {self._settings.target}",
+                f"no answer from {_named(sorted(asked))} at {self._settings.target}",
                 "check the unit's number, its wiring and power, and whether it needs a longer timeout",
             )
+
+
+@dataclass(slots=True)
+class _Plan:
+    """How one group is read."""
+
+    group: Group
+    layout: Layout
+    waveforms: Waveforms
+
+    @property
+    def units(self) -> frozenset[int]:
+        """The units that are asked for anything."""
+        return self.layout.members | self.waveforms.units
 
 
 def _named(units: Sequence[int]) -> str:

@@ -68,6 +68,7 @@ class Layout:
         self.units: dict[int, list[Block]] = {}
         for block in blocks:
             self.units.setdefault(block.unit, []).append(block)
+        self.members = frozenset(block.unit for block in (*blocks, *self.holes))
         self._status = np.array([terrain.hole(span) or 0 for span in self.spans], np.uint32)
         self._status[len(readable) + len(holes) :] = StatusCode.BAD_CONFIGURATION_ERROR
         self._base: list[int] = [0] * len(self.spans)

@@ -5,58 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import NotConnected
+from shoptwin_modbus.units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from shoptwin_modbus.rtu import Debts
     from shoptwin_modbus.target import Target
     from shoptwin_modbus.wire import Wire
-
-STRIKES = 3
-"""Turns in a row without a reply after which a unit counts as dead."""
-LONGEST_REST = 60.0
-"""Seconds between two probes of a dead unit, at most."""
-ALIVE = 120.0
-"""Seconds since its last reply for which a unit counts as a neighbour that must not be kept waiting."""
-
-
-class Units:
-    """How each unit behaves: pure bookkeeping; times are seconds of any steady clock."""
-
-    def __init__(self) -> None:
-        self._failures: dict[int, int] = {}
-        self._rest: dict[int, float] = {}
-        self._answered: dict[int, float] = {}
-
-    def answered(self, unit: int, now: float) -> None:
-        """Note that a unit replied."""
-        self._failures[unit] = 0
-        self._answered[unit] = now
-        self._rest.pop(unit, None)
-
-    def silent(self, unit: int, now: float) -> None:
-        """Note that a unit did not reply in its turn; from the third time on it rests, longer each time."""
-        failures = self._failures[unit] = self._failures.get(unit, 0) + 1
-        if failures >= STRIKES:
-            self._rest[unit] = now + min(LONGEST_REST, 2.0 ** min(failures - STRIKES, 10))
-
-    def failures(self, unit: int) -> int:
-        """Return the turns in a row in which a unit was silent."""
-        return self._failures.get(unit, 0)
-
-    def rests(self, unit: int, now: float) -> bool:
-        """Tell whether to leave a unit alone for now: it is dead, and asking it would cost others that live."""
-        if self._rest.get(unit, now) <= now:
-            return False
-        return any(now - then < ALIVE for other, then in self._answered.items() if other != unit)
-
-    def dead(self, units: Iterable[int]) -> bool:
-        """Tell whether all of these units have been silent for long enough to say so."""
-        return all(self.failures(unit) >= STRIKES for unit in units)
-
-    def none_answers(self, units: Iterable[int]) -> bool:
-        """Tell whether each of these units was silent in its last turn."""
-        return all(self.failures(unit) > 0 for unit in units)
 
 
 class Line:
@@ -66,11 +20,14 @@ class Line:
         self.target = target
         self.units = Units()
         self._transaction = 0
+        self._debts: Debts = {}
         self._shared: Wire | None = None
         self._users = 0
 
-    def join(self, target: Target) -> Wire:
+    def join(self, target: Target, in_flight: int = 1) -> Wire:
         """Return a wire to use, not dialled yet where it is new; give it back with `leave`.
+
+        `in_flight`: how many requests the device takes at once, over TCP and TLS.
 
         Raises:
             NotConnected: another device uses the same port with other parameters.
@@ -78,10 +35,10 @@ class Line:
         from shoptwin_modbus.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing the driver must not
 
         if not target.serial:
-            return Wire(target, self._transaction)
+            return Wire(target, self._transaction, in_flight, debts=self._debts)
         if self._shared is None:
             self.target = target
-            self._shared = Wire(target)
+            self._shared = Wire(target, debts=self._debts)
         elif target != self.target:
             raise NotConnected(
                 f"{target} is in use as {self.target}",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from shoptwin.sdk import NotConnected, StatusCode, Timeout
 from shoptwin.testing import group_of, readings
-from shoptwin_modbus import connection as connections
+from shoptwin_modbus import terrain
 from shoptwin_modbus import turn as turns
 from shoptwin_modbus.target import ModbusSettings
 
 GOOD = StatusCode.GOOD
 UNKNOWN = StatusCode.BAD_NODE_ID_UNKNOWN
+WRONG = StatusCode.BAD_CONFIGURATION_ERROR
+MILLISECOND = 1_000_000
 
 
 def words(count, start=0, step=1):
@@ -82,23 +86,30 @@ async def test_holes_of_one_group_help_another(device, poll):
     assert len(device.requests) == 2
 
 
-async def test_hole_is_asked_for_again(device, poll, monkeypatch):
-    """A hole is asked for again after many polls, one request at a time, and is Good as soon as it is served."""
-    monkeypatch.setattr(connections, "PROBE_EVERY", 5)
+async def test_hole_is_asked_for_again(device, plugin, connection, monkeypatch):
+    """A hole is asked for again after many polls, at no cost to its neighbours, and is Good as soon as it is served."""
+    monkeypatch.setattr(terrain, "PROBE_POLLS", 5)
     device.put(0, *range(10))
     del device.registers[1][4]
-    counts = []
-    for _ in range(12):
+    group = group_of(plugin, words(10), period=20 * MILLISECOND)
+
+    async def statuses():
         device.requests.clear()
-        assert (await poll(*words(10)))[4][1] == UNKNOWN
-        counts.append(len(device.requests))
-    assert sum(counts[1:]) == 11 * 2 + 2
+        found = readings(await connection.read(group))
+        assert all(found[i][0].status == GOOD for i in range(10) if i != 4)
+        await asyncio.sleep(0.02)
+        return found[4][0].status
+
+    assert await statuses() == UNKNOWN
+    probes = 0
+    for _ in range(20):
+        assert await statuses() == UNKNOWN
+        probes += device.requests.count((1, 3, 4, 1))
+        assert 2 <= len(device.requests) <= 3
+    assert 2 <= probes <= 4
     device.put(4, 44)
-    for _ in range(6):
-        found = await poll(*words(10))
-    assert found[4] == (44, GOOD)
-    device.requests.clear()
-    await poll(*words(10))
+    polls = [await statuses() for _ in range(10)]
+    assert GOOD in polls
     assert len(device.requests) == 1
 
 
@@ -111,19 +122,58 @@ async def test_nothing_but_holes_still_notices_a_lost_device(device, poll):
         await poll("holding:1:int16", "holding:9:int16")
 
 
-async def test_narrowing_has_a_budget(device, poll, monkeypatch):
-    """A map full of holes does not hold up a poll: narrowing goes on in the next ones, until it is done."""
-    monkeypatch.setattr(turns, "BUDGET", 10)
+async def test_narrowing_takes_as_many_polls_as_it_must(device, poll, monkeypatch):
+    """Where there is no time to narrow down in one poll, the next ones go on with it, and nothing wrong is Good."""
+    monkeypatch.setattr(turns, "NARROW_FOR", -1.0)
     device.put(0, *range(100))
     for address in range(0, 100, 3):
         del device.registers[1][address]
-    for _ in range(30):
+    for _ in range(12):
         device.requests.clear()
         found = await poll(*words(100))
-        assert len(device.requests) <= 80
         assert all(status != GOOD or value == i for i, (value, status) in enumerate(found))
     assert [status for _, status in found] == [UNKNOWN if i % 3 == 0 else GOOD for i in range(100)]
-    assert len(device.requests) <= 34
+    assert len(device.requests) <= 36
+
+
+async def test_a_map_full_of_holes_is_read_in_the_first_poll(device, poll):
+    """However many addresses of a block are refused, the good ones are read in that very poll."""
+    device.put(0, *range(125))
+    for address in range(0, 125, 2):
+        del device.registers[1][address]
+    found = await poll(*words(125))
+    assert [status for _, status in found] == [UNKNOWN if i % 2 == 0 else GOOD for i in range(125)]
+
+
+async def test_addresses_to_avoid_are_never_touched(device, plugin):
+    """What is to be avoided is not read, not even as a gap or around a hole; a tag that stands there is Bad alone."""
+    device.put(0, *range(40))
+    del device.registers[1][12]
+    connection = plugin.open(
+        ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", avoid=("holding:10", "holding:20-29", "coil:0-9@2"))
+    )
+    await connection.connect()
+    texts = [*(f"holding:{a}:int16" for a in (9, 11, 12, 31)), "holding:19:int32", "coil:3@2"]
+    for _ in range(3):
+        found = readings(await connection.read(group_of(plugin, texts)))
+        assert [found[i][0].status for i in range(6)] == [GOOD, GOOD, UNKNOWN, GOOD, WRONG, WRONG]
+        assert [found[i][0].value for i in (0, 1, 3)] == [9, 11, 31]
+    touched = {a for _, _, start, count in device.requests for a in range(start, start + count)}
+    assert touched.isdisjoint({10, *range(20, 30)})
+    assert {unit for unit, *_ in device.requests} == {1}
+    await connection.aclose()
+
+
+async def test_nothing_but_what_must_not_be_read(device, plugin):
+    """A device of which nothing may be read is asked for nothing, and is not lost for that."""
+    url = f"tcp://127.0.0.1:{device.port}"
+    connection = plugin.open(ModbusSettings(url=url, avoid=("holding:0-9",), max_block=4))
+    await connection.connect()
+    for _ in range(4):
+        found = readings(await connection.read(group_of(plugin, ["holding:3:int16", "holding:100:string[20]"])))
+        assert [found[i][0].status for i in range(2)] == [WRONG] * 2
+    assert device.requests == []
+    await connection.aclose()
 
 
 async def test_foreign_server(foreign, plugin):

@@ -1,0 +1,95 @@
+"""How the units behind one URL behave: a breaker for each, shared by all devices there. Pure bookkeeping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shoptwin.sdk import StatusCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STRIKES = 3
+"""Turns in a row without anything useful after which a unit's breaker opens."""
+FIRST_REST = 1.0
+LONGEST_REST = 60.0
+"""Seconds between two probes of a unit whose breaker is open, at most."""
+PROBE_SHARE = 20
+"""A probe may take one part in so many of the line's time: what a dead unit may cost its neighbours."""
+ALIVE = 120.0
+"""Seconds since its last reply for which a unit counts as a neighbour that must not be kept waiting."""
+
+
+@dataclass(slots=True)
+class _Unit:
+    failures: int = 0
+    rest_until: float = 0.0
+    answered: float | None = None
+    status: StatusCode = StatusCode.GOOD
+    silent: bool = False
+
+
+class Units:
+    """Every unit that was asked for anything; times are seconds of any steady clock."""
+
+    def __init__(self) -> None:
+        self._units: dict[int, _Unit] = {}
+
+    def answered(self, unit: int, now: float) -> None:
+        """Note that a unit was of use in its turn: one such turn closes its breaker."""
+        known = self._units.setdefault(unit, _Unit())
+        known.failures, known.rest_until, known.answered, known.silent = 0, 0.0, now, False
+
+    def failed(self, unit: int, now: float, status: StatusCode, *, silent: bool, cost: float = 0.0) -> None:
+        """Note that a unit was of no use in its turn; from the third time on it rests, twice as long each time.
+
+        `silent`: it did not even reply. `cost`: seconds for which a request without a reply holds up the line; a rest
+        is so long that probes take no more than a twentieth of the line's time.
+        """
+        known = self._units.setdefault(unit, _Unit())
+        known.failures += 1
+        known.status, known.silent = status, silent
+        if not silent:
+            known.answered = now
+        if known.failures >= STRIKES:
+            doubled = 2.0 ** min(known.failures - STRIKES, 10)
+            known.rest_until = now + min(LONGEST_REST, max(FIRST_REST, PROBE_SHARE * cost) * doubled)
+
+    def failures(self, unit: int) -> int:
+        """Return the turns in a row in which a unit was of no use."""
+        return self._get(unit).failures
+
+    def open(self, unit: int) -> bool:
+        """Tell whether a unit's breaker is open: it is left alone, but for one cheap request now and then."""
+        return self.failures(unit) >= STRIKES
+
+    def rests(self, unit: int, now: float) -> bool:
+        """Tell whether to leave a unit alone for now.
+
+        One that is silent is asked on where no neighbour lives whom that could cost anything: whether the whole
+        connection is lost is then for the runtime to find out, and to pace.
+        """
+        known = self._get(unit)
+        if not self.open(unit) or known.rest_until <= now:
+            return False
+        return not known.silent or any(
+            other.answered is not None and now - other.answered < ALIVE
+            for number, other in self._units.items()
+            if number != unit
+        )
+
+    def status(self, unit: int) -> StatusCode:
+        """Return the status of what is not read while a unit rests: that of its last failure."""
+        return self._get(unit).status
+
+    def dead(self, units: Iterable[int]) -> bool:
+        """Tell whether all of these units have been silent for long enough to say so."""
+        return all(self.open(unit) and self._get(unit).silent for unit in units)
+
+    def none_answers(self, units: Iterable[int]) -> bool:
+        """Tell whether each of these units was silent in its last turn."""
+        return all(self._get(unit).silent for unit in units)
+
+    def _get(self, unit: int) -> _Unit:
+        return self._units.get(unit) or _Unit()
