@@ -66,3 +66,14 @@ def reference() -> type[Page]:
             super().__init__(ROOT / "docs/reference" / f"{name}.md")
 
     return Reference
+
+
+@pytest.fixture
+def how_to() -> type[Page]:
+    """Give the pages of docs/how-to by name."""
+
+    class HowTo(Page):
+        def __init__(self, name: str) -> None:
+            super().__init__(ROOT / "docs/how-to" / f"{name}.md")
+
+    return HowTo

@@ -58,11 +58,15 @@ def _told(loaded: Config, readings: dict[str, dict[str, Any]]) -> dict[str, Any]
 
     return {
         "file": str(loaded.path),
+        "tag_lists": [{"file": str(t.path), "machine": t.machine, "tags": t.tags} for t in loaded.tag_lists],
         "devices": [{"name": d.name, "driver": d.driver, "period_s": d.period / 1e9} for d in loaded.devices],
         "tags": [
             {
                 "id": tag.id, "machine": tag.machine, "name": tag.name, "role": tag.role.value, "unit": tag.unit,
-                "device": tag.device, "address": tag.address, **readings.get(tag.id, {}),
+                "device": tag.device, "address": tag.address, "scale": tag.scale, "offset": tag.offset,
+                "current_loop": [tag.loop.low, tag.loop.high] if tag.loop else None, "missing": list(tag.missing),
+                "labels": {str(number): text for number, text in tag.labels}, "report": _report(tag),
+                **readings.get(tag.id, {}),
             }
             for tag in loaded.tags
         ],
@@ -87,9 +91,14 @@ def _print(loaded: Config, readings: dict[str, dict[str, Any]]) -> None:
     rows = ((d.name, d.driver, getattr(d.settings, "url", ""), format_duration(d.period), counts[d.name])
             for d in loaded.devices)  # fmt: skip
     table(("device", "driver", "url", "period", "tags"), rows)
+    if loaded.tag_lists:
+        title("tag lists")
+        table(("list", "machine", "tags"), ((each.path, each.machine, each.tags) for each in loaded.tag_lists))
     title("tags")
     headings = ["tag", "role", "unit", "device", "address"] + (["now", "quality"] if readings else [])
-    table(headings, ([t.id, t.role.value, t.unit, t.device, t.address, *_now(readings.get(t.id))] for t in loaded.tags))
+    table(
+        headings, ([t.id, t.role.value, t.unit, t.device, t.address, *_now(t, readings.get(t.id))] for t in loaded.tags)
+    )
     if bad:
         _cures(bad, readings)
     title("what is on")
@@ -115,5 +124,17 @@ def _cures(bad: list[Tag], readings: dict[str, dict[str, Any]]) -> None:
         below(cure)
 
 
-def _now(reading: dict[str, Any] | None) -> list[Any]:
-    return [reading["value"], reading["status"]] if reading else []
+def _now(tag: Tag, reading: dict[str, Any] | None) -> list[Any]:
+    if not reading:
+        return []
+    label = tag.label(reading["value"])
+    return [f"{reading['value']} {label}" if label else reading["value"], reading["status"]]
+
+
+def _report(tag: Tag) -> dict[str, Any]:
+    report = tag.report
+    if report.each:
+        return {"each": True}
+    return {
+        "each": False, "deadband": report.deadband, "percent": report.percent, "heartbeat_s": report.heartbeat / 1e9,
+    }  # fmt: skip

@@ -60,9 +60,9 @@ def decode(
             value = _value(field.type, table[key], (*at, key), problems)
             if value is not _BROKEN:
                 values[field.name] = value
-            whole &= value is not _BROKEN or not (field.required or key in needs)
+            whole &= value is not _BROKEN or not field.required
         elif field.required or key in needs:
-            whole = False
+            whole &= not field.required
             if key not in meant:
                 problems.lacks(at, key, _purpose(field.type))
     return _build(form, values, at, problems) if whole else None

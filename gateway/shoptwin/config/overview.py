@@ -39,7 +39,7 @@ def explain(config: Config) -> tuple[Feature, ...]:
     features = [_publishing(config)]
     for machine in config.machines:
         features += [_limits(machine), _zones(machine), _vibration(machine), _process(machine), _state(machine)]
-        features += [_switch(machine), _learning(machine)]
+        features += [_switch(machine), _learning(machine), *_wires(machine), *_reports(machine)]
     return tuple(features)
 
 
@@ -145,6 +145,27 @@ def _learning(machine: Machine) -> Feature:
     span = machine.learning.span
     told = format_duration(span) if span < DAY else f"{span / DAY:g} d"
     return Feature(machine.name, "learned alarms", True, f"after {told} of good data")
+
+
+def _wires(machine: Machine) -> Iterator[Feature]:
+    """Tell of inputs whose wire is watched; a machine without 4-20 mA inputs lacks nothing."""
+    if watched := [tag for tag in machine.tags if tag.loop is not None]:
+        yield Feature(machine.name, "broken wires", True, f"watched by NAMUR NE 43: {_names(watched)}")
+
+
+def _reports(machine: Machine) -> Iterator[Feature]:
+    """Tell of tags of which not every sample is kept; that each one is kept goes without saying."""
+    if sparing := [tag for tag in machine.tags if not tag.report.each]:
+        told = ", ".join(f"{tag.name} ({_report(tag)})" for tag in sparing)
+        yield Feature(machine.name, "kept on change", True, told)
+
+
+def _report(tag: Tag) -> str:
+    report = tag.report
+    least = [f"{report.deadband:g} {tag.unit}".rstrip()] if report.deadband else []
+    least += [f"{report.percent:g} %"] if report.percent else []
+    by = f"by more than {' and '.join(least)}" if least else "any change"
+    return f"{by}, at least every {format_duration(report.heartbeat)}"
 
 
 def _of(machine: Machine, role: Role) -> list[Tag]:

@@ -62,6 +62,30 @@ def test_check(shoptwin: Any) -> None:
     }  # fmt: skip
 
 
+def test_check_tag_lists(shoptwin: Any, tmp_path: Path) -> None:
+    """Check names the lists that were read, tells what is made of each tag, and of inputs whose wire is watched."""
+    path = tmp_path / "shoptwin.toml"
+    path.write_text(
+        '[gateway]\nsite = "a"\nname = "b"\n[[device]]\nname = "d"\ndriver = "modbus"\nurl = "tcp://192.0.2.1"\n'
+        '[[machine]]\nname = "m"\ntag_list = "m.csv"\n'
+    )
+    (tmp_path / "m.csv").write_text(
+        "name;role;device;address;current_loop.raw;current_loop.value;labels;missing;report.percent\n"
+        "p;pressure;d;input:0:int16;4 20;0 8;;;1,5\n"
+        "s;other;d;input:1:int16;;;0=off 1=on;0x8000;\n"
+    )
+    found = shoptwin("check", "--config", str(path)).output
+    assert f"{tmp_path / 'm.csv'}  m           2\n" in found
+    assert "on   m: broken wires - watched by NAMUR NE 43: p\n" in found
+    assert "on   m: kept on change - p (by more than 1.5 %, at least every 10 min)\n" in found
+    told = json.loads(shoptwin("check", "--config", str(path), "--json").output)
+    assert told["tag_lists"] == [{"file": str(tmp_path / "m.csv"), "machine": "m", "tags": 2}]
+    p, s = told["tags"]
+    assert (p["scale"], p["offset"], p["current_loop"]) == (0.5, -2.0, [4, 20])
+    assert p["report"] == {"each": False, "deadband": 0.0, "percent": 1.5, "heartbeat_s": 600}
+    assert (s["missing"], s["labels"], s["report"]) == ([-32768], {"0": "off", "1": "on"}, {"each": True})
+
+
 def test_check_what_is_wrong(shoptwin: Any, tmp_path: Any) -> None:
     """A configuration that is wrong ends with 78, every problem on stderr and nothing on stdout."""
     path = tmp_path / "shoptwin.toml"

@@ -64,6 +64,18 @@ def test_limits_and_switch(load: Any) -> None:
     assert found["process model"] == (True, "learns from k")
 
 
+def test_wires_and_reports(load: Any) -> None:
+    """A 4-20 mA input is watched for a broken wire, and tags of which not all is kept are told with what is."""
+    tag = ("p", "pressure", "bar")
+    assert {"broken wires", "kept on change"}.isdisjoint(_machine(load, "", tag))
+    more = "current_loop = { raw = [4, 20], value = [0, 10] }\nreport = { deadband = 0.5, percent = 1 }\n"
+    found = _machine(load, "", tag, more=more)
+    assert found["broken wires"] == (True, "watched by NAMUR NE 43: p")
+    assert found["kept on change"] == (True, "p (by more than 0.5 bar and 1 %, at least every 10 min)")
+    found = _machine(load, "", tag, more='report = "change"\n')
+    assert found["kept on change"] == (True, "p (any change, at least every 10 min)")
+
+
 def test_notes(load: Any) -> None:
     """What is allowed but probably not meant is noted."""
     text = DEVICE + '[[machine]]\nname = "m"\n[serve]\nmetrics = "0.0.0.0:9464"\n'

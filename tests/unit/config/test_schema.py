@@ -41,8 +41,30 @@ def test_the_example() -> None:
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        "current_loop = { raw = [4000, 20000], value = [0, 10] }\nmissing = [0x8000, 0.5]",
+        'labels = { 0 = "off" }\nreport = "change"',
+        'report = { deadband = 0.5, percent = 1, heartbeat = "1h" }',
+    ],
+)
+def test_what_is_right_is_right_in_both(more: str, tmp_path: Any) -> None:
+    """What the loader takes the schema takes too."""
+    right = tmp_path / "shoptwin.toml"
+    right.write_text(EXAMPLE.read_text() + more)
+    config.load(right, installed(), secrets=False)
+    assert not _errors(config.schema(installed()), right.read_text())
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
+        ('role = "power"', 'role = "power"\nreport = "chnge"'),
+        ('role = "power"', 'role = "power"\nreport = { deadbnd = 1 }'),
+        ('role = "power"', 'role = "power"\ncurrent_loop = { raw = [4, 20] }'),
+        ('role = "power"', 'role = "power"\nmissing = 5'),
+        ('role = "power"', 'role = "power"\nlabels = { 0 = 5 }'),
+        ('name = "press-3"', 'name = "press-3"\ntag_list = 5'),
         ('site = "plant-1"', 'sit = "plant-1"'),
         ('role = "power"', 'role = "powr"'),
         ('driver = "modbus"', 'driver = "modbuss"'),

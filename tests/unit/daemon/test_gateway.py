@@ -187,6 +187,23 @@ async def test_a_restart_keeps_an_acknowledged_alarm_as_it_was(box, device, mach
         )  # fmt: skip
 
 
+async def test_a_reload_reads_tag_lists_again(box: Any, device: Any, until: Any) -> None:
+    """A tag that is added to a list is read after a reload; the configuration itself stays as it is."""
+    box.world.values = {"a": 1.0, "b": 2.0}
+    rows = ["name,role,device,address", "a,temperature,plc,a"]
+    box.write(device(), '[[machine]]\nname = "press"\ntag_list = "press.csv"')
+    (box.directory / "press.csv").write_text("\n".join(rows))
+    async with box.running() as gateway:
+        await until(lambda: gateway.pipeline.twin.live(0).receive_time)
+        (box.directory / "press.csv").write_text("\n".join([*rows, "b,temperature,plc,b"]))
+        assert "machines" in await gateway.reload()
+        await until(lambda: gateway.pipeline.twin.live(1).value == 2.0)
+        (box.directory / "press.csv").write_text("\n".join([*rows, "b,temprature,plc,b"]))
+        with pytest.raises(ConfigError, match=r"press\.csv row 3, column role: cannot be 'temprature'"):
+            await gateway.reload()
+        assert [tag.name for tag in gateway.config.tags] == ["a", "b"]
+
+
 def topics(gateway: Gateway, *, filled: bool) -> set[str]:
     reader = gateway.ledger.reader()
     found = {m.topic for _, m in pending(reader, limit=1000) if bool(m.payload) is filled}
