@@ -110,7 +110,7 @@ class _Burst:
         self._marks = _Marks((address.waveform.seq, address.waveform.ready), self.unit, reach)
         self._blocks = _blocks(span_of(address, unit), self._codec.registers, reach)
         guarded = bool(self._marks.spans) or len(self._blocks) == 1
-        permitted = all(reach.permits(place) for place in (*self._blocks, *self._marks.spans))
+        permitted = all(map(reach.permits, self._blocks)) and all(map(reach.permits, self._marks.spans))
         self.readable = self._rate > 0 and guarded and permitted
         """Whether it may be asked for."""
         self._came: list[bytes] = []
