@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 import termios
 
 import pytest
@@ -178,6 +179,13 @@ class Slave:
         """Send a frame; its CRC is added."""
         os.write(self._file, payload + FramerRTU.compute_CRC(payload).to_bytes(2, "big"))
 
+    async def answer(self, *words: int) -> int:
+        """Answer a request with the first of these registers, as many as it asks for; return how many that is."""
+        request = await self.request()
+        count = int.from_bytes(request[4:6], "big")
+        self.send(request[:2] + struct.pack(f">B{count}H", 2 * count, *words[:count]))
+        return count
+
     def close(self) -> None:
         """Let go."""
         os.close(self._file)
@@ -201,8 +209,7 @@ async def test_late_reply_is_drained(cable, slave, plugin):
         await slave.request()
         await asyncio.sleep(0.12)
         slave.send(bytes.fromhex("0103020001"))
-        await slave.request()
-        slave.send(bytes.fromhex("0103020002"))
+        assert [await slave.answer(2, 3) for _ in range(2)] == [2, 1]  # another length first
 
     serving = asyncio.ensure_future(serve())
     assert await values(connection, group) == [(0, StatusCode.BAD_TIMEOUT)]
@@ -222,8 +229,7 @@ async def test_cancelled_request_is_waited_out(cable, slave, plugin):
     reading = asyncio.ensure_future(values(connection, group_of(plugin, TEN[5:6])))
     await asyncio.sleep(0.1)
     slave.send(bytes.fromhex("0103020001"))
-    await slave.request()
-    slave.send(bytes.fromhex("0103020006"))
+    assert [await slave.answer(6, 7) for _ in range(2)] == [2, 1]
     assert await reading == [(6, 0)]
     await connection.aclose()
 
@@ -249,7 +255,6 @@ async def test_what_is_no_answer_is_bad(cable, slave, plugin, sent):
     [(_, status)] = await reading
     assert status in {StatusCode.BAD_TIMEOUT, StatusCode.BAD_DECODING_ERROR}
     reading = asyncio.ensure_future(values(connection, group))
-    await slave.request()
-    slave.send(bytes.fromhex("0103020005"))
+    assert [await slave.answer(5, 6) for _ in range(2)] == [2, 1]
     assert await reading == [(5, 0)]
     await connection.aclose()
