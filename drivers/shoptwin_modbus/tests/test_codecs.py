@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoptwin_modbus.codecs import CODECS, Bits, Codec, Order, Values, bit_field, string
@@ -63,6 +63,7 @@ def decoded(codec: Codec, order: Order, *raw: bytes):
     return column.tolist(), None if refused is None else refused.tolist()
 
 
+@settings(deadline=None)
 @given(st.lists(sent_values, min_size=1, max_size=30))
 def test_values_round_trip(sent):
     """Whatever the mixture of types and orders, what was packed by hand is decoded to the very same values."""
@@ -76,6 +77,7 @@ def test_values_round_trip(sent):
         assert column.tolist() == [sent[i][2] for i in at]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=4, max_size=4), min_size=1, max_size=20), st.sampled_from(Order))
 def test_only_decimal_digits_are_bcd(raw, order):
     """A BCD value with a digit beyond 9 is refused by itself; the others are the decimal digits as one reads them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoptwin.sdk import Group, Point, StatusCode
@@ -88,6 +88,7 @@ def read(world, group: Group, reach: Reach):
     return {tag: (each[0].value, each[0].status) for tag, each in found.items()}
 
 
+@settings(deadline=None)
 @given(worlds, st.lists(addresses, max_size=40), st.integers(6, 125), st.integers(0, 20))
 def test_blocks_are_decoded_as_single_values_are(world, wanted, largest, gap):
     """Whatever is asked for in whatever blocks, each value is what it is by itself, and Bad if it is none."""
