@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from pathlib import Path
 
@@ -221,3 +222,11 @@ raw = { "holding:0" = [0x4142, 0x4300], "coil:7" = [1], "holding:4" = [2, 1] }
 values = { serial = "ABC", open = 1, energy = 65538 }
 """
     Profiles().look_in(plant(text))
+
+
+def test_the_profile_in_the_docs_is_one(plant):
+    """The example of the reference loads, and shipped profiles are listed there."""
+    text = (ROOT / "docs/reference/profiles.md").read_text("utf-8")
+    [block] = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[register]]" in block]
+    Profiles().look_in(plant(block))
+    assert set(re.findall(r"^\| `([\w-]+)` \| \w+ \w+", text, re.MULTILINE)) >= {path.stem for path in FILES}
