@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -59,10 +60,10 @@ class Reader:
 @pytest.fixture
 async def reader(settings):
     """Return a reader that is connected to the device."""
-    line = Line(settings.target)
+    line, timing = Line(settings.target), replace(settings.timing, timeout=2.0)
     wire = line.join(settings.target)
-    await wire.dial(settings.timing)
-    yield Reader(wire, settings.timing)
+    await wire.dial(timing)
+    yield Reader(wire, timing)
     line.leave(wire)
 
 
