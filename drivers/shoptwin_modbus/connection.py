@@ -79,7 +79,12 @@ class ModbusConnection:
         self._known |= plan.units
         turn = Turn(self._asker, plan.layout, self._terrain, self._line.units, group.period / 1e9)
         await turn.take()
-        waveforms = await plan.waveforms.take(turn.ask)
+        try:
+            waveforms = await plan.waveforms.take(turn.ask)
+        except NotConnected:
+            if not turn.replied:
+                raise
+            waveforms = plan.waveforms.lost()  # a device that cannot stand so many requests still serves the rest
         if plan.units and not turn.replied:
             self._check_alive(plan.units)
         batches = turn.batches(group.name)

@@ -30,6 +30,9 @@ Ask: TypeAlias = Callable[[Block], Awaitable[bytes]]
 """Sends one request and returns its data. Raises Refused, Garbled, Timeout or NotConnected."""
 
 
+_Row: TypeAlias = tuple[Waveform | None, StatusCode]
+
+
 class _Unread(Exception):  # noqa: N818 - never seen outside this module
     """There is no waveform, and why; `gone`: its unit does not answer."""
 
@@ -68,7 +71,7 @@ class Waveforms:
             NotConnected: as `ask`.
         """
         until = asyncio.get_running_loop().time() + self._patience
-        rows: dict[int, tuple[Waveform | None, StatusCode]] = {}
+        rows: dict[int, _Row] = {}
         gone: dict[int, StatusCode] = {}
         for i in chain(range(self._first, len(self._bursts)), range(self._first)):
             burst = self._bursts[i]
@@ -90,8 +93,15 @@ class Waveforms:
             if burst.unit in gone and burst.tag not in rows:
                 burst.forget()
                 rows[burst.tag] = None, gone[burst.unit]
-        if not rows:
-            return None
+        return self._batch(rows) if rows else None
+
+    def lost(self) -> SampleBatch:
+        """Say of each tag that the connection was lost while waveforms were read; they are read anew."""
+        for burst in self._bursts:
+            burst.forget()
+        return self._batch({burst.tag: (None, StatusCode.BAD_NOT_CONNECTED) for burst in self._bursts})
+
+    def _batch(self, rows: dict[int, _Row]) -> SampleBatch:
         values, status = zip(*rows.values(), strict=True)
         return SampleBatch.of(self._name, ValueKind.WAVEFORM, list(rows), values, status=status)
 
@@ -142,7 +152,7 @@ class _Burst:
         number, ready = mark
         return ready and (number is None or number != self._taken)
 
-    async def read(self, ask: Ask, until: float) -> tuple[Waveform | None, StatusCode] | None:
+    async def read(self, ask: Ask, until: float) -> _Row | None:
         """Read on until it is complete, or until this time of the loop; return a waveform that is new.
 
         Raises:

@@ -381,3 +381,33 @@ async def test_waveforms_and_other_tags_of_a_foreign_server(plugin, foreign):
     assert readings(await connection.read(group))[4][0].value.rate == 25_600.0
     assert connection.talk().torn == 0
     await connection.aclose()
+
+
+async def test_a_device_that_hangs_up_on_waveforms_still_serves_the_rest(plugin, device, settings):
+    """A connection that is lost while a waveform is read makes that Bad; the tags beside it are Good in each poll."""
+    device.put(0, 7)
+    device.put(998, 1)
+    device.put(1000, *range(300))
+
+    def hang_up(unit, function, start, count):
+        if start != 1125:
+            return device.answer(unit, function, start, count)
+        for writer in list(device._writers):
+            writer.transport.abort()
+        return None
+
+    device.before = hang_up
+    connection = plugin.open(settings)
+    await connection.connect()
+    group = group_of("holding:0:int16", SEQ)
+    for _ in range(3):
+        found = readings(await connection.read(group))
+        assert [(found[tag][0].value, found[tag][0].status) for tag in (0, 1)] == [
+            (7, GOOD), (None, StatusCode.BAD_NOT_CONNECTED),
+        ]  # fmt: skip
+    device.before = None
+    assert readings(await connection.read(group))[1][0].value.samples.tolist() == list(range(300))
+    await device.stop()
+    with pytest.raises(NotConnected):
+        await connection.read(group_of(SEQ))
+    await connection.aclose()
