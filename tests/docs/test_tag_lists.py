@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from click.testing import CliRunner
 
 from shoptwin import config
@@ -35,6 +37,28 @@ def test_its_lists(how_to: Any, tmp_path: Path) -> None:
     assert found["spindle_temp"].missing == (-32768,)
     assert found["mode"].labels == ((0, "off"), (1, "idle"), (2, "producing"))
     assert 27648 * found["tank_level"].scale + found["tank_level"].offset == 2.5
+
+
+@pytest.mark.parametrize("profile", [each.id for each in plugins()["modbus"].profiles()])
+def test_lists_from_profiles(profile: str, tmp_path: Path) -> None:
+    """What a profile is printed as is a tag list, of which name, device and address are enough."""
+    printed = CliRunner().invoke(cli, ["profiles", "show", profile, "--csv", "--device", "plc1"]).output
+    rows = list(csv.DictReader(printed.splitlines()))
+    least = "\n".join(["name,device,address", *(f"{row['name']},{row['device']},{row['address']}" for row in rows)])
+    path = tmp_path / "shoptwin.toml"
+    path.write_text(
+        f'{GATEWAY}[[device]]\nname = "plc1"\ndriver = "modbus"\nurl = "tcp://192.0.2.1"\n'
+        '[[machine]]\nname = "m"\ntag_list = "m.csv"\n'
+    )
+    found = []
+    for text in (printed, least):
+        (tmp_path / "m.csv").write_text(text)
+        found.append(config.load(path, plugins()).tags)
+    assert found[0] == found[1]
+    (known,) = (each.tags for each in plugins()["modbus"].profiles() if each.id == profile)
+    assert [(tag.address, tag.role, tag.unit, tag.scale, tag.missing, tag.labels) for tag in found[0]] == [
+        (t.address, d.role, d.unit, d.scale, d.missing, d.labels) for t in known for d in [t.defaults]
+    ]
 
 
 def test_its_mistakes(how_to: Any, tmp_path: Path) -> None:

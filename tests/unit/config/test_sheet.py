@@ -40,6 +40,11 @@ def test_any_dialect(
     assert found.rows == tuple((n, row) for n, row in filled if any(row) and not row[0].startswith("#"))
 
 
+def test_blanks_beside_the_cells() -> None:
+    """Blanks around cells are not part of them, not even before a quote."""
+    assert read('a , "b"\n 1, "2,3"\n').rows == ((2, ("1", "2,3")),)
+
+
 def test_old_line_ends() -> None:
     """Lines may end as they did on old Macintoshes."""
     assert read("a;b\r1;2\r").rows == ((2, ("1", "2")),)
