@@ -93,5 +93,6 @@ class Turn:
         if visit.useful:
             self._units.answered(unit, self._clock())
         elif visit.failing or visit.unanswered:
-            silent = not visit.failing
-            self._units.failed(unit, self._clock(), visit.status, silent=silent, cost=self._cost)
+            silent = not visit.failing  # only silence holds up the line
+            cost = self._cost if silent else 0.0
+            self._units.failed(unit, self._clock(), visit.status, silent=silent, cost=cost)

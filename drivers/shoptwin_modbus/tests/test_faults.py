@@ -8,7 +8,8 @@ import struct
 import pytest
 
 from shoptwin.sdk import NotConnected, StatusCode, Timeout
-from shoptwin.testing import group_of
+from shoptwin.testing import group_of, readings
+from shoptwin_modbus import units
 from shoptwin_modbus.target import ModbusSettings
 
 GOOD = StatusCode.GOOD
@@ -36,7 +37,7 @@ def words(count, start=0, step=1):
 async def test_exceptions_become_status(device, poll, code, status):
     """Each exception code has its status, and the other blocks go on."""
     device.put(0, 5)
-    device.before = lambda *of: bytes([0x83, code]) if of[2] == 100 else device.answer(*of)
+    device.before = lambda *_: bytes([0x83, code]) if of[2] == 100 else device.answer(*of)
     for _ in range(2):
         assert await poll("holding:0:int16", "holding:100:int16") == [(5, GOOD), (0, status)]
 
@@ -45,7 +46,7 @@ async def test_exceptions_become_status(device, poll, code, status):
 async def test_gateway_says_that_a_unit_is_gone(device, poll, code):
     """When a gateway says so, that unit is asked no further in this poll, and its neighbours are read."""
     device.put(0, 5, unit=2)
-    device.before = lambda *of: bytes([0x83, code]) if of[0] == 1 else device.answer(*of)
+    device.before = lambda *_: bytes([0x83, code]) if of[0] == 1 else device.answer(*of)
     found = await poll("holding:0:int16", "holding:100:int16", "holding:0:int16@2")
     assert found == [(0, StatusCode.BAD_COMMUNICATION_ERROR)] * 2 + [(5, GOOD)]
     assert device.requests == [(1, 3, 0, 1), (2, 3, 0, 1)]
@@ -267,3 +268,144 @@ async def test_one_connection_for_groups_that_are_read_together(device, poll):
     await asyncio.sleep(0.05)
     await asyncio.gather(*(poll(f"holding:{i}:int16", name=f"group {i}") for i in range(5)))
     assert device.connections == 2
+
+
+def busy(device, code, times):
+    """Let the device give an exception so many times before each answer."""
+    asked = {}
+
+    def answer(unit, function, start, count):
+        asked[start] = asked.get(start, -1) + 1
+        if asked[start] % (times + 1) < times:
+            return bytes([function | 0x80, code])
+        return device.answer(unit, function, start, count)
+
+    return answer
+
+
+@pytest.mark.parametrize("code", [5, 6])
+async def test_a_busy_device_is_asked_again(device, connection, poll, code):
+    """A device that needs a while is asked again within the poll, and its value is read; each time is counted."""
+    device.put(0, 5)
+    device.before = busy(device, code, times=2)
+    assert await poll("holding:0:int16") == [(5, GOOD)]
+    assert connection.talk().retries == 2
+    assert connection.talk().exceptions == {str(code): 2}
+
+
+@pytest.mark.parametrize(("retries", "requests"), [(0, 1), (1, 2), (3, 4)])
+async def test_a_device_that_stays_busy_is_bad(device, plugin, retries, requests):
+    """A device that is busy for good is asked as often as it is set, and then Bad for this poll; it is not lost."""
+    device.before = busy(device, 6, times=999)
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", busy_retries=retries))
+    await connection.connect()
+    found = readings(await connection.read(group_of(plugin, ["holding:0:int16"])))
+    assert found[0][0].status == StatusCode.BAD_COMMUNICATION_ERROR
+    assert len(device.requests) == requests
+    assert connection.talk().parts == {"unit 1": True}
+    await connection.aclose()
+
+
+async def test_a_busy_device_does_not_hold_up_a_fast_poll(device, plugin):
+    """There is no waiting beyond the time that a poll has."""
+    device.before = busy(device, 6, times=999)
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="50ms"))
+    await connection.connect()
+    group = group_of(plugin, ["holding:0:int16", "holding:100:int16"], period=50_000_000)
+    for _ in range(3):
+        await connection.read(group)
+    assert len(device.requests) == 6
+    await connection.aclose()
+
+
+async def test_a_failing_device_is_left_alone(device, connection, poll):
+    """A device that says three times that it has failed is asked less, and is back at one success."""
+    device.put(0, *range(10))
+    device.before = lambda *_: bytes([0x83, 4])
+    addresses = [*words(10), "holding:100:int16"]
+    for _ in range(6):
+        assert await poll(*addresses) == [(0, StatusCode.BAD_DEVICE_FAILURE)] * 11
+    assert len(device.requests) == 6
+    assert connection.talk().parts == {"unit 1": False}
+    device.before = None
+    device.requests.clear()
+    await asyncio.sleep(1.1)
+    assert (await poll(*addresses))[:10] == [(i, GOOD) for i in range(10)]
+    assert connection.talk().parts == {"unit 1": True}
+
+
+@pytest.fixture
+async def hasty(device, plugin):
+    """Return what polls the device with a short time-out: a function as `poll`."""
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="100ms"))
+    await connection.connect()
+
+    async def poll(*addresses):
+        found = readings(await connection.read(group_of(plugin, addresses)))
+        return [(found[i][0].value, found[i][0].status) for i in range(len(addresses))]
+
+    yield poll
+    await connection.aclose()
+
+
+async def test_a_dead_unit_is_probed_cheaply(device, hasty, monkeypatch):
+    """A unit whose breaker is open costs one small request; all is read in the same poll as soon as it is answered."""
+    monkeypatch.setattr(units, "PROBE_SHARE", 1)
+    monkeypatch.setattr(units, "FIRST_REST", 0.1)
+    device.put(0, 5, unit=2)
+    device.put(0, *range(100))
+    device.put(200, 7)
+    addresses = [*words(100), "holding:200:int16", "holding:0:int16@2"]
+    device.silent = {1}
+    for _ in range(3):
+        await hasty(*addresses)
+    probes = []
+    for rest in (0.1, 0.2):
+        await asyncio.sleep(rest + 0.05)
+        device.requests.clear()
+        assert (await hasty(*addresses))[-1] == (5, GOOD)
+        probes += [request for request in device.requests if request[0] == 1]
+    assert probes == [(1, 3, 200, 1), (1, 3, 0, 100)]  # not the same again: it may be that one to which nothing is said
+    device.silent = set()
+    await asyncio.sleep(0.45)
+    assert await hasty(*addresses) == [*((i, GOOD) for i in range(100)), (7, GOOD), (5, GOOD)]
+
+
+@pytest.mark.parametrize("before", [False, True])
+async def test_a_device_that_boots_is_back_at_once(device, connection, poll, before):
+    """A device that refuses everything for a while is read whole a poll or two after it has come to itself."""
+    device.put(0, *range(100))
+    device.put(300, *range(10))
+    addresses = [*words(100), *words(10, 300), "holding:200:int16"]
+    if before:
+        assert (await poll(*addresses))[:110] == [*((i, GOOD) for i in range(100)), *((i, GOOD) for i in range(10))]
+    device.before = lambda *_: bytes([0x83, 2])
+    for _ in range(4):
+        assert {status for _, status in await poll(*addresses)} == {StatusCode.BAD_NODE_ID_UNKNOWN}
+    assert len(connection.talk().holes) <= 5
+    device.before = None
+    for _ in range(2):
+        found = await poll(*addresses)
+    assert found[:110] == [*((i, GOOD) for i in range(100)), *((i, GOOD) for i in range(10))]
+    assert [hole.address for hole in connection.talk().holes] == ["holding:200"]
+
+
+async def test_silence_to_one_address_is_narrowed_down(device, hasty):
+    """Where a device says nothing to an address that it does not have, the good tags of that block are read in time."""
+    device.put(0, *range(20))
+    device.put(100, 7)
+    device.before = lambda *of: None if of[2] <= 4 < of[2] + of[3] else device.answer(*of)
+    for _ in range(20):
+        found = await hasty(*words(20), "holding:100:int16")
+        assert found[20] == (7, GOOD) or found[20][1] == TIMEOUT
+    assert found == [*((i, GOOD) if i != 4 else (0, TIMEOUT) for i in range(20)), (7, GOOD)]
+    device.before = None
+    assert await hasty(*words(20), "holding:100:int16") == [*((i, GOOD) for i in range(20)), (7, GOOD)]
+
+
+async def test_silence_while_a_block_is_narrowed_down(device, poll):
+    """What was read of a refused block before the device fell silent stays Good."""
+    device.put(0, *range(8))
+    device.before = lambda *of: device.answer(*of) if of[2] + of[3] <= 4 else bytes([0x83, 2]) if of[3] > 4 else None
+    found = await poll(*words(8))
+    assert found == [*((i, GOOD) for i in range(4)), *((0, TIMEOUT) for _ in range(4))]
