@@ -37,7 +37,7 @@ def words(count, start=0, step=1):
 async def test_exceptions_become_status(device, poll, code, status):
     """Each exception code has its status, and the other blocks go on."""
     device.put(0, 5)
-    device.before = lambda *_: bytes([0x83, code]) if of[2] == 100 else device.answer(*of)
+    device.before = lambda *of: bytes([0x83, code]) if of[2] == 100 else device.answer(*of)
     for _ in range(2):
         assert await poll("holding:0:int16", "holding:100:int16") == [(5, GOOD), (0, status)]
 
@@ -46,7 +46,7 @@ async def test_exceptions_become_status(device, poll, code, status):
 async def test_gateway_says_that_a_unit_is_gone(device, poll, code):
     """When a gateway says so, that unit is asked no further in this poll, and its neighbours are read."""
     device.put(0, 5, unit=2)
-    device.before = lambda *_: bytes([0x83, code]) if of[0] == 1 else device.answer(*of)
+    device.before = lambda *of: bytes([0x83, code]) if of[0] == 1 else device.answer(*of)
     found = await poll("holding:0:int16", "holding:100:int16", "holding:0:int16@2")
     assert found == [(0, StatusCode.BAD_COMMUNICATION_ERROR)] * 2 + [(5, GOOD)]
     assert device.requests == [(1, 3, 0, 1), (2, 3, 0, 1)]
