@@ -41,7 +41,8 @@ class Reader:
         self.asked = []
 
     async def ask(self, block):
-        """Ask the device."""
+        """Ask the device; a block stands for one span, whatever it was planned for."""
+        assert (block.first, block.last) == (0, 1)
         self.asked.append((block.table.value, block.start, block.size))
         return await self._wire.ask(block, self._timing)
 
