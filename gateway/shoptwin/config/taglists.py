@@ -107,10 +107,15 @@ class TagLists:
         return known
 
     def _fits(self, found: sheet.Sheet, cells: tuple[str, ...], at: Path) -> bool:
-        """Note a row that has cells where no column is: mostly a comma too many, which moves all that follows."""
-        if any(cell for cell, heading in zip_longest(cells, found.headings) if not heading):
+        """Note a row that has cells where no column is: mostly a comma too many, which moves all that follows.
+
+        Where commas separate, even an empty cell too many is one: `80,5` may have moved the last ones along.
+        """
+        commas = found.delimiter == ","
+        stray = any(cell for cell, heading in zip_longest(cells, found.headings) if not heading)
+        if stray or (commas and len(cells) > len(found.headings)):
             cure = "a cell that has the separator in it stands in quotes"
-            if found.delimiter == ",":
+            if commas:
                 cure += "; numbers have a decimal point here, a comma only where semicolons separate the columns"
             self._problems.add(at, "has a cell that no heading stands above", cure)
             return False

@@ -197,6 +197,7 @@ def test_a_change_is_seen(listed: Any) -> None:
         ("name,role,device,address,name\n", "press-3.csv row 1, column name: is there twice"),
         (ROW.replace("address\n", "address,limits.hi\n").replace("h100\n", "h100,abc\n"), "press-3.csv row 2, column limits.hi: must be a number, not text ('abc')"),
         (ROW.replace("address\n", "address,limits.hi\n").replace("h100\n", "h100,80,5\n"), "press-3.csv row 2: has a cell that no heading stands above; a cell that has the separator in it stands in quotes; numbers have a decimal point here"),
+        (ROW.replace("address\n", "address,limits.lo,limits.hi,unit\n").replace("h100\n", "h100,0,5,90,\n"), "press-3.csv row 2: has a cell that no heading stands above"),
         (ROW.replace("address\n", "address,limits.hi\n").replace("h100\n", 'h100,"80,5"\n'), "column limits.hi: must be a number, not text ('80,5')"),
         (ROW.replace("address\n", "address,scale\n").replace("h100\n", "h100,1.234\n").replace(",", ";"), "column scale: can be read in two ways (1.234); write 1,234 or 1234"),
         (ROW.replace("address\n", "address,missing\n").replace("h100\n", "h100,1 x\n"), "column missing: must be a number, not text ('x')"),
