@@ -77,11 +77,11 @@ class SampleBatch:
         Raises:
             ValueError: the columns differ in length.
         """
-        tags = np.atleast_1d(np.asarray(tag, np.int32))
+        tags = _flat(tag, np.int32)
         n = len(tags)
-        column = _objects(values) if kind.dtype == "O" else np.atleast_1d(np.asarray(values, kind.dtype))
+        column = _objects(values) if kind.dtype == "O" else _flat(values, kind.dtype)
         codes = _column(status, np.uint32, n)
-        if kind in {ValueKind.F4, ValueKind.F8} and not (finite := np.isfinite(column)).all():
+        if column.dtype.kind == "f" and not (finite := np.isfinite(column)).all():
             good = codes & np.uint32(StatusCode.BAD) == 0
             codes = np.where(~finite & good, np.uint32(StatusCode.BAD_OUT_OF_RANGE), codes)
         batch = cls(
@@ -114,11 +114,17 @@ class SampleBatch:
         return replace(self, receive_time=now, source_time=source)
 
 
+def _flat(values: ArrayLike | Sequence[object], dtype: str | type[np.generic]) -> NDArray[Any]:
+    """Return `values` as a column; a single value is one of length 1."""
+    array = np.asarray(values, dtype)
+    return array if array.ndim else array.reshape(1)
+
+
 def _column(value: ArrayLike, dtype: type[np.generic], n: int) -> NDArray[Any]:
     """Return `value` as a column of length n; a single value stands for all."""
     array = np.asarray(value, dtype)
     if array.ndim == 0:
-        return np.full(n, array, dtype)
+        return array.repeat(n)
     if len(array) != n:
         raise ValueError(f"a column of {len(array)} beside {n} tags")
     return array

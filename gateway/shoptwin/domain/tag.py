@@ -41,10 +41,9 @@ class ValueKind(StrEnum):
     STR = "str"
     WAVEFORM = "waveform"
 
-    @property
-    def dtype(self) -> str:
+    def __init__(self, value: str) -> None:
+        self.dtype = {"f4": "f4", "f8": "f8", "i8": "i8", "u8": "u8", "bool": "?"}.get(value, "O")
         """The numpy dtype that holds it; strings and waveforms are objects."""
-        return {"f4": "f4", "f8": "f8", "i8": "i8", "u8": "u8", "bool": "?"}.get(self.value, "O")
 
     @property
     def numeric(self) -> bool:
