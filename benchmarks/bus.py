@@ -37,6 +37,8 @@ def rows(*, quick: bool) -> Iterable[Row]:
         bare = [_bare(urls[4], dead=True), _bare(urls[5], dead=False)]
         with helper("bare.py", bare), daemons((folder / "daemon", text), well=False):
             _open(server)
+            time.sleep(2 * TIMEOUT)
+            server.tell()
             time.sleep(seconds)
             counted = server.tell()
     growth = [_growth(*counted[i : i + 2], seconds) for i in (0, 2, 4)]
@@ -48,7 +50,7 @@ def rows(*, quick: bool) -> Iterable[Row]:
 
 
 def _open(server: Helper) -> None:
-    """Wait until every dead unit of ours was asked three times, after which it is left alone for a while."""
+    """Wait until every dead unit of ours was asked three times: when that has timed out, its breaker is open."""
     asked = [0, 0]
     for _ in range(600):
         if min(asked) >= 3:
