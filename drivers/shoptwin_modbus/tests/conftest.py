@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -150,12 +150,12 @@ class Cable:
     process: asyncio.subprocess.Process = field(repr=False)
 
 
-@pytest.fixture
-async def cable(tmp_path: Path) -> AsyncIterator[Cable]:
-    """Return a pty pair made by socat."""
+@asynccontextmanager
+async def laid(folder: Path) -> AsyncIterator[Cable]:
+    """Lay a cable by socat, a pty pair whose ends are `here` and `there` in a folder too."""
     if not shutil.which("socat"):
         pytest.skip("socat is not installed (package socat)")
-    here, there = tmp_path / "here", tmp_path / "there"
+    here, there = folder / "here", folder / "there"
     process = await asyncio.create_subprocess_exec(
         "socat", f"pty,raw,echo=0,link={here}", f"pty,raw,echo=0,link={there}"
     )
@@ -166,6 +166,19 @@ async def cable(tmp_path: Path) -> AsyncIterator[Cable]:
     with suppress(ProcessLookupError):
         process.terminate()
     await process.wait()
+
+
+@pytest.fixture
+def lay() -> Callable[[Path], AbstractAsyncContextManager[Cable]]:
+    """Return what lays further cables."""
+    return laid
+
+
+@pytest.fixture
+async def cable(tmp_path: Path) -> AsyncIterator[Cable]:
+    """Return a cable."""
+    async with laid(tmp_path) as cable:
+        yield cable
 
 
 @pytest.fixture
