@@ -10,6 +10,7 @@ from shoptwin.cli.check import check
 from shoptwin.cli.failure import Failure, of_file
 from shoptwin.cli.history import history
 from shoptwin.cli.machines import maintenance, sensor_replaced
+from shoptwin.cli.peek import peek
 from shoptwin.cli.profiles import profiles
 from shoptwin.cli.replay import replay
 from shoptwin.cli.run import reload, run
@@ -59,7 +60,7 @@ def cli() -> None:
 
 
 for command in (
-    check, run, status, alarms, ack, maintenance, sensor_replaced, reload, history, browse, scan, profiles, replay,
-    simulate, schema,
+    check, run, status, alarms, ack, maintenance, sensor_replaced, reload, history, browse, scan, peek, profiles,
+    replay, simulate, schema,
 ):  # fmt: skip
     cli.add_command(command)
