@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import msgspec
 
 from shoptwin.sdk import parse_duration
-from shoptwin_modbus.address import LAST, LAST_UNIT, TABLES
-from shoptwin_modbus.planning import Span, order
+from shoptwin_modbus.places import parse_place
+from shoptwin_modbus.planning import order
+
+if TYPE_CHECKING:
+    from shoptwin_modbus.planning import Span
 
 PORT = 502
 TLS_PORT = 802
@@ -23,8 +25,6 @@ LONGEST_TIMEOUT = 10.0
 BAUDS = range(300, 4_000_001)
 CONVERTER_GAP = 5e-3
 """Seconds of silence between frames behind a converter, whose baud rate is not known here."""
-
-_AVOID = re.compile(r"\s*(\w+)\s*:\s*(\d+)\s*(?:-\s*(\d+)\s*)?(?:@\s*(\d+)\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,10 @@ class ModbusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     @property
     def avoided(self) -> tuple[Span, ...]:
         """What must never be read, sorted. Raises ValueError where it cannot be understood."""
-        return tuple(sorted((parse_avoid(text, self.unit) for text in self.avoid), key=order))
+        try:
+            return tuple(sorted((parse_place(text, self.unit) for text in self.avoid), key=order))
+        except ValueError as error:
+            raise ValueError(f"avoid: {error}") from error
 
     def _seconds(self, key: str, *, zero: bool = False, most: float = LONGEST_TIMEOUT) -> float:
         text: str = getattr(self, key)
@@ -186,24 +189,6 @@ class ModbusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             least = "" if zero else "more than 0 and "
             raise ValueError(f"{key} must be {least}at most {most:g} s, not {text!r}")
         return seconds
-
-
-def parse_avoid(text: str, unit: int) -> Span:
-    """Parse `holding:100-119` or `input:7@3`; `unit` is the device's own.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    found = _AVOID.fullmatch(text)
-    table = TABLES.get(found[1].lower()) if found else None
-    if found is None or table is None:
-        raise ValueError(f"avoid: {text!r} is not understood: write holding:100-119, or input:7@3 for another unit")
-    start = int(found[2])
-    last = int(found[3] or start)
-    of = int(found[4] or unit)
-    if not start <= last <= LAST or of > LAST_UNIT:
-        raise ValueError(f"avoid: {text!r}: addresses go from 0 to {LAST}, the lower one first; units to {LAST_UNIT}")
-    return Span(of, table, start, last + 1)
 
 
 def parse_url(url: str) -> Target:

@@ -164,6 +164,13 @@ async def test_addresses_to_avoid_are_never_touched(device, plugin):
     await connection.aclose()
 
 
+@pytest.mark.parametrize("avoid", ["holding", "holding:9-3", "holding:1@300", "holding:70000"])
+def test_what_to_avoid_is_checked_at_load(avoid):
+    """A mistake in `avoid` is told when the configuration is read."""
+    with pytest.raises(ValueError, match=f"avoid: '{avoid}'"):
+        ModbusSettings(url="tcp://127.0.0.1", avoid=(avoid,))
+
+
 async def test_nothing_but_what_must_not_be_read(device, plugin):
     """A device of which nothing may be read is asked for nothing, and is not lost for that."""
     url = f"tcp://127.0.0.1:{device.port}"
