@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 LEAST, GREATEST = 1e-6, 1e9
 """Magnitudes that measured values usually have, besides exactly 0."""
+LONG = 48
+"""Bits of the largest whole numbers that one meets."""
+BELOW_ZERO = 3.0
+"""Bits for a whole number to be negative."""
 USUAL = 5.6
 """Bits for the exponent of a usual magnitude: one of 50."""
 UNUSUAL = 20.0
@@ -26,6 +30,8 @@ UNUSUAL = 20.0
 NOT_A_NUMBER = 10.0
 """Bits for each reading that is NaN or infinite: some devices say so that they have no value."""
 DIGIT = math.log2(10)
+ROUND = 0.4
+"""Bits for each last bit of mantissas that is never set."""
 DECIMALS = range(5)
 """Places behind the point that values may be rounded to."""
 SPARE = 3
@@ -37,9 +43,12 @@ ODD = 4.0
 
 
 def first_whole(value: int) -> float:
-    """Return the bits of a whole number on its own: Elias' delta code, a universal code for integers."""
+    """Return the bits of a whole number on its own: Elias' delta code, a universal code for integers.
+
+    Few numbers are negative, and hardly any needs more than 48 bits (a time in ms, an energy in Wh).
+    """
     length = math.log2(abs(value) + 1)
-    return 1 + length + 2 * math.log2(length + 1) + (value < 0)
+    return 1 + length + 2 * math.log2(length + 1) + BELOW_ZERO * (value < 0) + max(0.0, length - LONG)
 
 
 def changes(values: Sequence[int], width: int) -> float:
@@ -109,7 +118,12 @@ def _as_bits(values: NDArray[Any]) -> float:
     ordered = _ordered(values)
     zeros = min(_trailing(step) for step in ordered) if any(ordered) else 0
     first = 0.0 if not ordered[0] else mantissa - min(_trailing(ordered[0]), mantissa)
-    return math.log2(width) + min(first + DIGIT, mantissa) + changes([step >> zeros for step in ordered], width)
+    return (
+        math.log2(width)
+        + ROUND * zeros
+        + min(first + DIGIT, mantissa)
+        + changes([step >> zeros for step in ordered], width)
+    )
 
 
 def _as_decimals(values: NDArray[Any]) -> float:
