@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import struct
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pytest
 from pyModbusTCP.server import DataBank, DataHandler, ModbusServer
 from umodbus.client.serial.redundancy_check import CRCError
@@ -33,6 +34,7 @@ from shoptwin.testing.faults import (
 )
 from shoptwin_modbus.plugin import ModbusPlugin
 from shoptwin_modbus.target import ModbusSettings
+from shoptwin_modbus.units import FIRST_REST, PROBE_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -44,12 +46,18 @@ TIMEOUT, TURNAROUND, GAP = 0.08, 0.08, 0.005
 PERIOD = 20 * 10**6
 BACKOFF = 0.1
 """Seconds between two tries to connect, at most."""
-REST = 1.0
-"""Seconds for which the driver leaves a unit alone that was silent in three turns."""
-FLOWS_WITHIN = REST + BACKOFF + 10 * (TIMEOUT + TURNAROUND)
-"""Seconds after a fault within which every tag must be Good again: the backoff in force, and a poll of each block."""
 SIDE_BY_SIDE = 12
 ASSUMED = Assumption(TIMEOUT, TURNAROUND, GAP)
+
+
+def flows_within(link: Link) -> float:
+    """Return the seconds after a fault within which every tag must be Good again.
+
+    That is the longest backoff that can be in force by then, the runtime's or that of a unit which was silent in three
+    turns, and a poll with a reply that is late in each of its blocks.
+    """
+    silence = TIMEOUT + TURNAROUND * link.checked
+    return BACKOFF + max(FIRST_REST, PROBE_SHARE * silence) + 10 * silence
 
 
 class Wanted(NamedTuple):
@@ -93,6 +101,13 @@ LAYOUT = (
     *_block(2, 3, "holding", 0), *_block(2, 3, "holding", 100),
 )  # fmt: skip
 
+SEQ, WAVEFORM = Place(1, 3, 2000, 1), Place(1, 3, 2001, 24)
+BURST = f"holding:2001:int16[24]:seq=holding:2000@{WAVEFORM.unit}"
+"""A waveform, of two requests: the device begins a new one whenever it has served `SLOW` requests."""
+SLOW = 30
+LARGEST = 16
+"""Registers in a request."""
+
 
 class _Handler(DataHandler):
     """The truth behind pyModbusTCP's server."""
@@ -119,7 +134,7 @@ class _Slave(RTUServer):
 
     def __init__(self) -> None:
         self.words: dict[int, int] = {}
-        self.truth = Truth()
+        self.truth = Truth(SEQ.start, SLOW)
 
     def execute_route(self, meta_data: dict[str, int], request_pdu: bytes) -> bytes:
         function, start, count = struct.unpack(">BHH", request_pdu[:5])
@@ -176,7 +191,7 @@ class Judge:
         self._outcome = outcome
         self._plugin = ModbusPlugin()
         self._clock = asyncio.get_running_loop().time
-        self._since = self._until = 0
+        self._before = self._since = self._until = 0
         self._began = self._from = 0.0
         self._count = 0
 
@@ -186,6 +201,7 @@ class Judge:
         read = connection.read
 
         async def watched(group: Any) -> Any:
+            self._before = self._since
             self._since, self._count, self._began = self._truth.generation + 1, 0, self._clock()
             try:
                 return await read(group)
@@ -200,6 +216,9 @@ class Judge:
         for tag, value, status in zip(batch.tag, batch.values, batch.status, strict=True):
             if is_bad(status):
                 continue
+            if tag == len(LAYOUT):
+                self._judge_waveform(value.samples.view(np.uint16).tolist())
+                continue
             self._count += 1
             candidates = self._truth.candidates(LAYOUT[tag].place, self._since, self._until)
             if all(LAYOUT[tag].value(words) != value for words in candidates):
@@ -208,6 +227,13 @@ class Judge:
                 )
         if self._count == len(LAYOUT) and self._began >= self._from:
             self.good.set()
+
+    def _judge_waveform(self, words: list[int]) -> None:
+        """It must be all of one measurement, and of one that was there since the poll before."""
+        measurements = range(self._before, self._until + 1, SLOW)
+        if words not in [self._truth.words(WAVEFORM, at) for at in (*measurements, self._until)]:
+            where = self._truth.explain(words)
+            self._outcome.wrong.append(f"{BURST}, generations {self._before} to {self._until}: {where}")
 
     async def flows(self, seconds: float) -> bool:
         """Wait until all data flow; tell whether they do in time."""
@@ -267,14 +293,15 @@ class Rig:
         async with asyncio.timeout(30):
             await proxy.over()
         began = asyncio.get_running_loop().time()
-        if not await judge.flows(FLOWS_WITHIN):
-            outcome.stuck = f"no data {FLOWS_WITHIN:.1f} s after the fault"
+        within = flows_within(fault.link)
+        if not await judge.flows(within):
+            outcome.stuck = f"no data {within:.1f} s after the fault"
         outcome.seconds = asyncio.get_running_loop().time() - began
 
     @asynccontextmanager
     async def _proxied(self, link: Link) -> AsyncIterator[tuple[FaultProxy, Truth]]:
         if link.checked:
-            truth = Truth()
+            truth = Truth(SEQ.start, SLOW)
             make = PtyFaultProxy if link is Link.RTU else ConverterFaultProxy
             async with make(slave(truth), ASSUMED) as proxy:
                 yield proxy, truth
@@ -285,7 +312,7 @@ class Rig:
         self._idle.append((server, truth))
 
     def _serve(self) -> tuple[ModbusServer, Truth]:
-        truth = Truth()
+        truth = Truth(SEQ.start, SLOW)
         server = ModbusServer("127.0.0.1", free_port(), no_block=True, data_hdl=_Handler(truth))
         server.start()
         self._all.append(server)
@@ -295,10 +322,11 @@ class Rig:
     def _task(url: str, judge: Judge, link: Link, more: dict[str, Any]) -> DeviceTask:
         settings = ModbusSettings(
             url=url, timeout=f"{TIMEOUT}s", turnaround=f"{TURNAROUND}s", frame_gap=f"{GAP}s",
-            in_flight=4 if link is Link.PIPELINED else 1, **more,
+            in_flight=4 if link is Link.PIPELINED else 1, max_block=LARGEST, **more,
         )  # fmt: skip
-        group = group_of(ModbusPlugin(), [wanted.address for wanted in LAYOUT], period=PERIOD)
-        table = TagTable([Tag(str(i), str(i), "m", Role.OTHER) for i in range(len(LAYOUT))])
+        group = group_of(ModbusPlugin(), [*(wanted.address for wanted in LAYOUT), BURST], period=PERIOD)
+        group = replace(group, points=tuple(replace(point, rate=1000.0) for point in group.points))
+        table = TagTable([Tag(str(i), str(i), "m", Role.OTHER) for i in range(len(group.points))])
         task = DeviceTask(
             Device("device", "modbus", PERIOD, settings), judge, (group,), Scaling(table), SystemClock(),
             take=judge.take, changed=lambda _: None,

@@ -78,10 +78,22 @@ def _delay(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
     return [Delivery((Piece(frame, late),))]
 
 
+def _late(frame: bytes, _draw: random.Random, _scene: Scene) -> list[Delivery]:
+    """Send it when the next request comes, where that is within the window: the client should have waited."""
+    return whole(frame, ambush=True)
+
+
 def _duplicate(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
-    """Send it twice, in one piece or right after one another: later than `gap` nothing could tell."""
-    pause = draw.choice([None, 0.0, draw.uniform(0, scene.gap / 4)])
-    return whole(2 * frame) if pause is None else [Delivery((Piece(frame), Piece(frame, pause)))]
+    """Send it twice: in one piece, right after one another, or when the next request comes, where that is at once.
+
+    What comes later than `gap` nothing could tell from the reply to the next request.
+    """
+    pause = draw.choice([None, 0.0, draw.uniform(0, scene.gap / 4), scene.gap])
+    if pause is None:
+        return whole(2 * frame)
+    if pause == scene.gap:
+        return [*whole(frame), *whole(frame, ambush=True)]
+    return [Delivery((Piece(frame), Piece(frame, pause)))]
 
 
 def _echo(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
@@ -110,13 +122,16 @@ def _stranger(frame: bytes, draw: random.Random, _: Scene) -> list[Delivery]:
 def _severed(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
     """Cut the connection of a converter; the line behind it goes on, and what comes goes to the next connection."""
     at = draw.randrange(len(frame))
-    tail = Delivery((Piece(frame[draw.choice([0, at]) :]),), draw.uniform(0, 0.9 * scene.window), astray=True)
-    return [Delivery((*([Piece(frame[:at])] if at else []), Piece(None))), tail]
+    rest = frame[draw.choice([0, at]) :]
+    held, ambush = draw.uniform(0, 0.9 * scene.window), draw.random() < 0.5  # noqa: PLR2004 - even chances
+    first = Delivery((*([Piece(frame[:at])] if at else []), Piece(None)))
+    return [first, *whole(rest, held=held, astray=True, ambush=ambush)]
 
 
 KINDS: dict[str, Kind] = {
     "drop": Kind(drop, BOTH),
     "delay": Kind(_delay, BOTH),
+    "late": Kind(_late, REPLY),
     "duplicate": Kind(_duplicate, BOTH),
     "truncate": Kind(_damaged(_truncate), BOTH),
     "split": Kind(split, BOTH),

@@ -92,7 +92,9 @@ class FaultProxy:
         self._fault: Fault | None = None
         self._passed = 0
         self._over = asyncio.Event()
-        self._earlier: deque[bytes] = deque(maxlen=8)
+        self._earlier: deque[bytes] = deque(maxlen=16)
+        self._asked = asyncio.Event()
+        """Set while those who wait for the next request are woken."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def arm(self, fault: Fault) -> None:
@@ -132,11 +134,14 @@ class FaultProxy:
         deliveries = self._spoil(way, frame, bounds)
         if way is Way.REPLY:
             self._earlier.append(frame)
+        else:
+            self._asked.set()
+            self._asked.clear()
         for delivery in whole(frame) if deliveries is None else deliveries:
             if delivery.prompt and channel is not None and not channel.busy:
                 self._put(way, delivery.pieces[0], frame, channel, bounds)
                 continue
-            if channel is not None and not delivery.held:
+            if channel is not None and not delivery.aside:
                 channel.busy += 1
             task = asyncio.create_task(self._deliver(way, frame, delivery, channel, bounds), name="fault")
             self._tasks.add(task)
@@ -162,8 +167,10 @@ class FaultProxy:
     async def _deliver(
         self, way: Way, frame: bytes, delivery: Delivery, channel: Channel | None, bounds: Bounds | None
     ) -> None:
-        if delivery.held:
+        if delivery.aside:
             await asyncio.sleep(delivery.held)
+            if delivery.ambush:
+                await self._asked.wait()
             if delivery.astray:
                 channel = self.current()
             if channel is None:

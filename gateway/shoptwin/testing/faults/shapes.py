@@ -49,11 +49,18 @@ class Delivery:
     held: float = 0.0
     astray: bool = False
     """Whether it goes to whichever connection there is by then, as a gateway's late reply may."""
+    ambush: bool = False
+    """Whether it then waits for the next request, to come before its reply."""
 
     @property
     def prompt(self) -> bool:
         """Whether it is one piece, at once."""
-        return len(self.pieces) == 1 and not self.held and not self.pieces[0].pause
+        return len(self.pieces) == 1 and not self.aside and not self.pieces[0].pause
+
+    @property
+    def aside(self) -> bool:
+        """Whether others overtake it."""
+        return bool(self.held or self.ambush)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +109,9 @@ def crc(data: bytes) -> bytes:
     return value.to_bytes(2, "little")
 
 
-def whole(*frames: bytes, held: float = 0.0, astray: bool = False) -> list[Delivery]:
+def whole(*frames: bytes, held: float = 0.0, astray: bool = False, ambush: bool = False) -> list[Delivery]:
     """Return deliveries of whole frames, each at once."""
-    return [Delivery((Piece(frame),), held, astray) for frame in frames]
+    return [Delivery((Piece(frame),), held, astray, ambush) for frame in frames]
 
 
 def drop(_frame: bytes, _draw: random.Random, _scene: Scene) -> list[Delivery]:

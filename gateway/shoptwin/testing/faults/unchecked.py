@@ -23,23 +23,29 @@ def _stalled(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
 
 def _late(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
     """Let others overtake it."""
-    return whole(frame, held=draw.choice([0.002, 0.01, 0.9 * scene.timeout, 1.5 * scene.timeout]))
+    held = draw.choice([0.002, 0.01, 0.9 * scene.timeout, 1.5 * scene.timeout])
+    return whole(frame, held=held, ambush=draw.random() < 0.3)  # noqa: PLR2004 - at times
 
 
 def _twice(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
     """Send it again, at once or whenever."""
     pause = draw.choice([None, 0.0, 0.005, 1.5 * scene.timeout])
-    return whole(2 * frame) if pause is None else [*whole(frame), *whole(frame, held=pause)]
+    if pause is None:
+        return whole(2 * frame)
+    return [*whole(frame), *whole(frame, held=pause, ambush=draw.random() < 0.5)]  # noqa: PLR2004 - even chances
 
 
 def _astray(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
     """Cut the connection and hand the reply to the next one."""
-    return [Delivery((Piece(None),)), *whole(frame, held=draw.uniform(0, 2 * scene.timeout), astray=True)]
+    held = draw.uniform(0, 2 * scene.timeout)
+    return [Delivery((Piece(None),)), *whole(frame, held=held, astray=True, ambush=draw.random() < 0.7)]  # noqa: PLR2004 - mostly
 
 
 def _stale(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
-    """Send earlier replies once more, before it or instead of it."""
-    old = [draw.choice(scene.earlier) for _ in range(draw.randint(1, 3))] if scene.earlier else []
+    """Send earlier replies once more, before it or instead of it; mostly such as have its shape."""
+    alike = [reply for reply in scene.earlier if reply[4 : MBAP + 1] == frame[4 : MBAP + 1]]
+    among = alike if alike and draw.random() < 0.8 else scene.earlier  # noqa: PLR2004 - mostly
+    old = [draw.choice(among) for _ in range(draw.randint(1, 3))] if among else []
     return whole(*old, *([frame] if draw.random() < 0.5 else []))  # noqa: PLR2004 - even chances
 
 
