@@ -33,6 +33,7 @@ UNTRUSTED = frozenset({18, 19, 20, 21})
 """... for one that nobody signed whom we trust."""
 OTHER_NAME = frozenset({62, 64})
 """... for one of another host or address."""
+_WANTS_ONE = "it may want a certificate of ours: set cert_file and key_file"
 _REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "DECRYPT_ERROR")
 
 
@@ -57,13 +58,19 @@ def why_not(target: Target, cause: BaseException | None, timeout: float) -> NotC
     return NotConnected(f"{target} cannot be opened: {cause}", "check the url of this device")
 
 
-def broken_off(target: Target, cause: BaseException | None) -> NotConnected | AuthFailed:
-    """Return the error for a connection that ended while it was in use; TLS 1.3 refuses certificates only then."""
+def broken_off(target: Target, cause: BaseException | None, *, heard: bool) -> NotConnected | AuthFailed:
+    """Return the error for a connection that ended; `heard`: after something had come.
+
+    TLS 1.3 refuses a client's certificate only then.
+    """
     if isinstance(cause, ssl.SSLError):
         return _tls(target, cause)
     if target.serial:
         what, cure = CURES[errno.EIO]
         return NotConnected(f"{target} {what}", cure)
+    if target.scheme == "tls" and not heard:
+        cure = "it may not trust the certificate in cert_file" if target.cert_file else _WANTS_ONE
+        return NotConnected(f"{target} closed the connection before any reply", cure)
     return NotConnected(f"{target} closed the connection", "it is made anew")
 
 
@@ -74,11 +81,8 @@ def _tls(target: Target, cause: ssl.SSLError) -> NotConnected | AuthFailed:
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
         return NotConnected(f"{target} knows no TLS 1.2 or later", "update the device's firmware")
     if "ALERT" in reason and any(word in reason for word in _REFUSALS):
-        cure = (
-            "let the device trust the certificate in cert_file, or its authority"
-            if target.cert_file
-            else "it wants a certificate of ours: set cert_file and key_file"
-        )
+        trust = "let the device trust the certificate in cert_file, or its authority"
+        cure = trust if target.cert_file else _WANTS_ONE
         return AuthFailed(f"{target} refused us ({reason.lower().replace('_', ' ')})", cure)
     return NotConnected(
         f"{target} does not speak TLS as it should ({reason.lower().replace('_', ' ')})",

@@ -34,6 +34,9 @@ class Link(ModbusProtocol):
             self.call_create = partial(create, server_hostname=target.server_name or target.host)
         self.target = target
         self.counters = counters
+        """Those of the last request: where all is counted that comes."""
+        self.heard = False
+        """Whether anything has come."""
         self.fit = False
         """Whether further requests may go over it."""
         self.write: Callable[[bytes], None] = _nowhere
@@ -100,7 +103,7 @@ class Link(ModbusProtocol):
     def callback_disconnected(self, exc: Exception | None) -> None:
         """Wake what waits: its reply cannot come any more."""
         self.fit = False
-        error = broken_off(self.target, exc)
+        error = broken_off(self.target, exc, heard=self.heard)
         if not self._made.done():
             self._made.set_exception(ConnectionResetError(str(error)))
             self._made.exception()

@@ -105,6 +105,7 @@ class RtuLink(Link):
 
     def data_received(self, data: bytes) -> None:
         """Take what came: the reply, what is no reply, or what nobody asked for."""
+        self.heard = True
         self.counters.bytes_received += len(data)
         hush = self._gap if self._hush is None else self._hush
         self._free_from = max(self._free_from, self.loop.time() + hush)

@@ -89,6 +89,7 @@ class TcpLink(Link):
 
     def data_received(self, data: bytes) -> None:
         """Take what came. A right reply is known by one comparison: all its header can be foretold."""
+        self.heard = True
         self.counters.bytes_received += len(data)
         cutter = self._cutter
         for frame in cutter.feed(data):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shoptwin.testing import free_port, group_of, readings
+from shoptwin_modbus.frames import sealed
 from shoptwin_modbus.plugin import ModbusPlugin
 from shoptwin_modbus.target import ModbusSettings
 
@@ -139,6 +140,79 @@ def poll(plugin, connection):
         return [(found[i][0].value, found[i][0].status) for i in range(len(addresses))]
 
     return poll
+
+
+class Peer:
+    """A server whose replies a test sends itself: `heard` has the requests; over TCP and, without headers, as RTU."""
+
+    def __init__(self, *, rtu: bool) -> None:
+        self._rtu = rtu
+        self.port = 0
+        self.heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self.connections = 0
+        self._writer: asyncio.StreamWriter | None = None
+        self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Go away."""
+        if self._server is not None:
+            self._server.close()
+        self.hang_up()
+        await asyncio.gather(*self._serving)
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        if self._writer is not None:
+            self._writer.close()
+
+    async def request(self) -> bytes:
+        """Return the next request."""
+        async with asyncio.timeout(5):
+            return await self.heard.get()
+
+    def send(self, *frames: bytes) -> None:
+        """Send bytes, each as a piece of its own kind; on a line a checksum is added to each."""
+        self.raw(b"".join(sealed(frame) if self._rtu else frame for frame in frames))
+
+    def raw(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        assert self._writer is not None
+        self._writer.write(data)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        self.connections += 1
+        self._writer = writer
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                self.heard.put_nowait(await reader.readexactly(8 if self._rtu else 12))
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """Return what starts servers whose replies the test sends itself."""
+    peers = []
+
+    async def start(*, rtu: bool = False) -> Peer:
+        peer = Peer(rtu=rtu)
+        await peer.start()
+        peers.append(peer)
+        return peer
+
+    yield start
+    for peer in peers:
+        await peer.stop()
 
 
 @dataclass
