@@ -92,12 +92,12 @@ class ModbusConnection:
 
     def talk(self) -> Talk:
         """Return the counters since this connection was made; also which units answer, and what they refuse."""
-        asked = set().union(*(plan.layout.spans for plan in self._plans.values()))
-        own = self._settings.unit
+        own, refused = self._settings.unit, self._terrain.holes()
+        asked = set().union(*(plan.layout.spans for plan in self._plans.values())) if refused else ()
         now = Talk(
             torn=sum(plan.waveforms.torn for plan in self._plans.values()),
             parts={f"unit {unit}": not self._line.units.open(unit) for unit in sorted(self._known)},
-            holes=tuple(Hole(name_place(at, own), status) for at, status in self._terrain.holes() if at in asked),
+            holes=tuple(Hole(name_place(at, own), status) for at, status in refused if at in asked),
         )
         return self._past + self._asker.talk() + now if self._asker is not None else self._past + now
 

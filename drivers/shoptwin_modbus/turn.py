@@ -35,6 +35,7 @@ class Turn:
         self._began = began = self._clock()
         self._visits: dict[int, Visit] = {}
         buffer, status = layout.blank()
+        status[status == StatusCode.GOOD] = StatusCode.BAD_COMMUNICATION_ERROR  # until it is read
         patience = min(LONGEST, max(period, asker.timing.timeout))
         self._poll = Poll(asker, layout, terrain, period, began + NARROW_FOR, began + patience, buffer, status)
 
@@ -64,7 +65,7 @@ class Turn:
         """
         unit = block.unit
         visit = self._visits.setdefault(unit, Visit(self._poll, unit))
-        if visit.unanswered or self._units.rests(unit, self._clock()):
+        if visit.over or self._units.rests(unit, self._clock()):
             raise Timeout(f"unit {unit} does not answer", "check the unit's number, its wiring and power")
         try:
             return await visit.ask(block)

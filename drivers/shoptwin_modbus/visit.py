@@ -55,8 +55,9 @@ class Poll:
             self.status[block.first : block.last] = status
 
     def put(self, block: Block, data: bytes) -> None:
-        """Put what came for a block in its place."""
+        """Put what came for a block in its place: by this alone anything is Good."""
         self.layout.put(self.buffer, block, data)
+        self.status[block.first : block.last] = StatusCode.GOOD
 
 
 class Visit:
@@ -79,6 +80,11 @@ class Visit:
         self._terrain = poll.terrain
         self._clock = asyncio.get_running_loop().time
         self._early: dict[Block, Refused | Garbled | Timeout] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether the unit has been silent too often to be asked for more in this poll."""
+        return len(self.unanswered) >= (SILENCES if self.useful or self.failing else 1)
 
     async def read(self, blocks: Sequence[Block], holes: Sequence[Block], *, probing: bool) -> None:
         """Read all blocks, and ask for the holes that are due. `probing`: its breaker is open.
@@ -140,7 +146,7 @@ class Visit:
                     await self._look_into(block, answer)
             except _Gone:
                 self.unanswered.append(block)
-                if not (self.useful or self.failing) or len(self.unanswered) >= SILENCES:
+                if self.over:
                     self._poll.mark(blocks[i + 1 :], self.status)
                     return False
         return True
@@ -248,7 +254,6 @@ class Visit:
                 self.unanswered.append(hole)
                 return
             if answer is None:
-                self._poll.mark([hole], StatusCode.GOOD)
                 self._terrain.fill(self._span(hole))
             else:
                 self._poll.mark([hole], _status(answer))

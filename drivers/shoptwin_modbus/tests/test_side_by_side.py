@@ -146,6 +146,15 @@ async def test_a_block_without_a_reply_among_others(server, plugin, opened):
     await connection.aclose()
 
 
+async def test_as_many_silences_as_requests_under_way(server, plugin, opened):
+    """Where all that is under way gets no reply, what was still to be asked for is read in the same poll."""
+    server.silent_to = {10, 20}
+    connection = await opened(2)
+    found = await read(plugin, connection)
+    assert [value for value, status in found if status == GOOD] == [i for i, _ in ALL if i not in {10, 20}]
+    await connection.aclose()
+
+
 async def test_a_connection_that_breaks_with_many_under_way(server, plugin, opened):
     """When the connection breaks, the poll ends at once with NotConnected, whatever was under way."""
     connection = await opened(8)

@@ -9,7 +9,7 @@ import pytest
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from shoptwin.sdk import Group, Hole, Point, StatusCode, Talk
+from shoptwin.sdk import Group, Hole, Point, StatusCode, Talk, Timeout
 from shoptwin.testing import free_port, group_of, readings
 from shoptwin_modbus.plugin import ModbusPlugin
 from shoptwin_modbus.target import ModbusSettings
@@ -193,4 +193,31 @@ async def test_torn_waveforms_are_counted(device, plugin):
     device.before = None
     [batch] = await connection.read(group)
     assert batch.values[0].samples.tolist() == list(range(300))
+    await connection.aclose()
+
+
+async def test_a_waveform_beside_a_block_without_a_reply(device, plugin):
+    """A unit that says nothing to one address is asked for its waveforms all the same."""
+    device.put(0, 5)
+    device.put(100, *range(50))
+    device.before = lambda *of: None if of[2] == 300 else device.answer(*of)
+    connection = await opened(device, timeout="100ms")
+    wave = Point(2, plugin.parse_address("holding:100:int16[50]"), rate=100.0)
+    points = [Point(i, plugin.parse_address(text)) for i, text in enumerate(("holding:0:int16", "holding:300:int16"))]
+    found = readings(await connection.read(Group("group", "device", SECOND, (*points, wave))))
+    assert [found[i][0].status for i in range(3)] == [GOOD, StatusCode.BAD_TIMEOUT, GOOD]
+    await connection.aclose()
+
+
+async def test_a_waveform_of_a_dead_unit(device, plugin):
+    """A device with nothing but a waveform that falls silent is Bad at first, and then lost, as any other."""
+    device.silent = {1}
+    connection = await opened(device, timeout="50ms")
+    wave = Point(0, plugin.parse_address("holding:100:int16[50]"), rate=100.0)
+    group = Group("group", "device", SECOND, (wave,))
+    for _ in range(2):
+        assert readings(await connection.read(group))[0][0].status == StatusCode.BAD_TIMEOUT
+    with pytest.raises(Timeout):
+        await connection.read(group)
+    assert len(device.requests) == 3
     await connection.aclose()

@@ -161,3 +161,26 @@ async def test_fair_turns(cable, plugin, nine):
     assert nine.count(1) == 50
     await long.aclose()
     await short.aclose()
+
+
+async def test_silence_to_one_block_on_a_line(cable, plugin):
+    """On a line, too, a block to which a unit says nothing is Bad alone: the unit is brought into step and read on."""
+    last = []
+
+    def heard(sending, data):
+        if not sending:
+            last[:] = data[2:6]
+        return b"" if sending and int.from_bytes(bytes(last[:2])) == 40 else data
+
+    device = SimDevice(1, simdata=SimData(0, values=list(range(100)), datatype=DataType.REGISTERS))
+    server = ModbusSerialServer([device], port=cable.there, baudrate=115_200, trace_packet=heard)
+    await server.serve_forever(background=True)
+    connection = plugin.open(of_unit(cable, 1))
+    await connection.connect()
+    group = group_of(plugin, [f"holding:{i}:int16" for i in (0, 40, 60, 61, 90)])
+    for _ in range(4):
+        found = readings(await connection.read(group))
+        assert [found[i][0].status for i in range(5)] == [0, TIMEOUT, 0, 0, 0]
+        assert [found[i][0].value for i in (0, 2, 3, 4)] == [0, 60, 61, 90]
+    await connection.aclose()
+    await server.shutdown()
