@@ -100,6 +100,9 @@ class Terrain:
         the unit refused everything is due at once, a poll each. `alone`: there is nothing else to ask that unit for,
         so that one is always due: a lost device would go unnoticed otherwise.
         """
+        holes = [
+            block for block in holes if _span(block) in self._holes
+        ]  # some may be forgotten since they were planned
         every = min(PROBE_POLLS * period, PROBE_WITHIN) if period else PROBE_WITHIN
         for i, block in enumerate(holes, 1):
             if (hole := self._hole(block)).tried is None:
@@ -108,6 +111,11 @@ class Terrain:
         most = max(1, ceil(len(holes) * period / every))
         late = [block for block in waiting if now - self._tried(block) >= every][:most]
         return late or [block for block in waiting if alone or not self._hole(block).firm][:1]
+
+    def asked(self, span: Span, now: float) -> None:
+        """Note that a hole is asked for again: whatever comes of it, it is not due again for a while."""
+        if span in self._holes:  # it may have been forgotten in this very poll
+            self._holes[span].tried = now
 
     def cut(self, span: Span, now: float) -> None:
         """Remember that what lies before a span and the span itself cannot be read by one request."""
@@ -195,11 +203,15 @@ class Terrain:
         self.version += 1
 
     def _hole(self, block: Block) -> _Hole:
-        return self._holes[Span(*block[:4])]
+        return self._holes[_span(block)]
 
     def _tried(self, block: Block) -> float:
         tried = self._hole(block).tried
         return -inf if tried is None else tried
+
+
+def _span(block: Block) -> Span:
+    return Span(block.unit, block.table, block.start, block.stop)
 
 
 def _understood(name: str) -> Span | None:

@@ -248,6 +248,7 @@ class Visit:
     async def _ask_again(self, holes: Sequence[Block], *, alone: bool) -> None:
         """Ask once more for what the device refused before, where it is time to."""
         for hole in self._terrain.due(holes, self._clock(), self._poll.period, alone=alone):
+            self._terrain.asked(self._span(hole), self._clock())
             try:
                 answer = await self._fetch(hole)
             except _Gone:

@@ -113,6 +113,27 @@ async def test_hole_is_asked_for_again(device, plugin, connection, monkeypatch):
     assert len(device.requests) == 1
 
 
+@pytest.mark.parametrize("answer", [None, bytes([0x83, 4]), bytes([0x83])], ids=["silence", "failure", "garbled"])
+async def test_hole_that_is_answered_otherwise(device, plugin, monkeypatch, answer):
+    """A hole that gets no reply, or an odd one, waits for its time like any other, and holds up no poll."""
+    monkeypatch.setattr(terrain, "PROBE_POLLS", 5)
+    device.put(0, *range(10))
+    del device.registers[1][4]
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="50ms"))
+    await connection.connect()
+    group = group_of(plugin, words(10), period=20 * MILLISECOND)
+    await connection.read(group)
+    device.before = lambda *of: answer if of[2:] == (4, 1) else device.answer(*of)
+    device.requests.clear()
+    for _ in range(20):
+        found = readings(await connection.read(group))
+        assert [found[i][0].status for i in range(10) if i != 4] == [GOOD] * 9
+        assert found[4][0].status != GOOD
+        await asyncio.sleep(0.02)
+    assert 2 <= device.requests.count((1, 3, 4, 1)) <= 6
+    await connection.aclose()
+
+
 async def test_nothing_but_holes_still_notices_a_lost_device(device, poll):
     """A device of which nothing can be read is still asked in each poll, so that its loss is noticed."""
     for _ in range(3):

@@ -89,6 +89,17 @@ def test_refused_with_all_else():
     assert terrain.hole(other) == terrain.hole(span(70)) == UNKNOWN
 
 
+def test_holes_that_are_forgotten_meanwhile():
+    """A hole that is forgotten while a poll is under way, as the one before it was served, is not asked for."""
+    terrain, holes = Terrain(), [span(0), span(5)]
+    for hole in holes:
+        terrain.dig(hole, UNKNOWN, 0.0, firm=False)
+    assert len(terrain.due(blocks(holes), 1e6, 3600.0, alone=False)) == 2
+    terrain.fill(holes[0])
+    terrain.asked(holes[1], 1e6)
+    assert terrain.due(blocks(holes), 1e6, 3600.0, alone=True) == []
+
+
 def test_refused_again_while_others_are_served():
     """A hole is one for certain when it is refused while the unit serves other addresses; then it comes slowly."""
     terrain = Terrain()
