@@ -140,6 +140,7 @@ class Chart:
         yield from self._grow(stretch, up=True)
         yield from self._grow(stretch, up=False)
         self._merge()
+        yield from self._try_whole(place)
 
     def _known(self, place: int) -> bool:
         at = bisect_left(self._refused, place)
@@ -217,6 +218,13 @@ class Chart:
             return False
         yield from self._measure(*wall)
         return True
+
+    def _try_whole(self, place: int) -> Search:
+        """Ask for as much of a range at once as could be asked for, where no block was that large yet."""
+        stretch = next(s for s in self.stretches if s.first <= place <= s.last)
+        size = min(stretch.last - stretch.first + 1, self._most)
+        if size > self._best and not (yield from self._ask(stretch.first, size)):
+            yield from self._measure(stretch.first, size)
 
     def _measure(self, start: int, count: int) -> Search:
         """Find out whether a block that can be read by pieces alone was too large, or crosses a border in the map."""

@@ -49,6 +49,7 @@ class Scan:
         self._requests = 0
         self._settings_left = 0
         self._survey: Survey | None = None
+        self._complete = True
 
     async def run(self) -> ScanReport:
         """Scan.
@@ -56,7 +57,6 @@ class Scan:
         Raises:
             NotConnected: the URL leads nowhere. DriverError: what is wished for cannot be done there.
         """
-        finished = True
         from shoptwin_modbus.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing must not
 
         targets = self._targets()
@@ -66,18 +66,19 @@ class Scan:
             try:
                 await self._on(wire)
             except Spent:
-                finished = False
-                self._notes.append(
-                    f"the budget of {self._wish.budget} requests is used up: narrow the scan with --units, --tables, "
-                    "--from and --to, or give it more with --budget"
-                )
+                self._complete = False
             finally:
                 wire.close()
-            if self._found or not finished:
+            if self._found or not self._complete:
                 break
+        if not self._complete:
+            self._notes.append(
+                f"{self._requests} of {self._wish.budget} requests were not enough: narrow the scan with --units, "
+                "--tables, --from and --to, or give it more with --budget"
+            )
         if not self._found:
             self._notes.append(self._cures())
-        return self._report("", finished=finished)
+        return self._report("", finished=self._complete)
 
     def _cures(self) -> str:
         if self._target.checked:
@@ -193,6 +194,7 @@ class Scan:
             )  # fmt: skip
         self._survey = Survey(inquiry, findings, behind=units - 1)
         await self._survey.run(inquiry.left // units)
+        self._complete &= self._survey.complete
 
 
 def _tables(names: Sequence[str]) -> tuple[Table, ...]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin_modbus.charting import Answer
-from shoptwin_modbus.inquiry import Said, Spent
 from shoptwin_modbus.planning import Block
 
 if TYPE_CHECKING:
     from shoptwin_modbus.address import Table
-    from shoptwin_modbus.charting import Chart
+    from shoptwin_modbus.charting import Chart, Question
     from shoptwin_modbus.findings import Findings
-    from shoptwin_modbus.inquiry import Inquiry
+    from shoptwin_modbus.inquiry import Inquiry, Said
 
 SILENCE = 60.0
 """Seconds that one unit may cost by saying nothing to what it does not know."""
@@ -32,6 +31,25 @@ class _Enough(Exception):  # noqa: N818 - the end of one table's survey
     """This table has used up its share; the text says of what."""
 
 
+class _Search:
+    """The search of one table, which can be left and gone on with."""
+
+    def __init__(self, table: Table, chart: Chart) -> None:
+        self.table = table
+        self.chart = chart
+        self.begun = False
+        self._asking = chart.survey()
+        self.question: Question | None = next(self._asking, None)
+        """What to ask next; None at the end."""
+
+    def tell(self, answer: Answer) -> None:
+        """Go on with an answer."""
+        try:
+            self.question = self._asking.send(answer)
+        except StopIteration:
+            self.question = None
+
+
 class Survey:
     """The survey of one unit; what it finds stands in its findings, however it ends."""
 
@@ -43,7 +61,9 @@ class Survey:
         self._known = findings.known
         self._mute = False
         self._in_a_row = 0
-        self._lost = 0.0
+        self._lost: dict[Table, float] = {}
+        self.complete = True
+        """Whether every table was charted to its end."""
         self._tables = len(findings.charts)
         self._chart: Chart | None = None
 
@@ -56,53 +76,56 @@ class Survey:
     async def run(self, budget: int) -> None:
         """Chart every table, then look a second time for what moves.
 
+        Tables share the budget; what one leaves over goes to those that could not be ended with their share.
+
         Raises:
             Spent: the budget of the whole scan is used up. NotConnected: the device is lost.
         """
         end = self._inquiry.requests + budget
+        pending = [_Search(table, chart) for table, chart in self._findings.charts.items()]
         try:
-            for table, chart in self._findings.charts.items():
-                self._chart = chart
-                share = (end - self._inquiry.requests) // self._tables
-                self._tables -= 1
-                self._lost = 0.0
-                await self._table(table, chart, self._inquiry.requests + share)
+            while pending and self._inquiry.requests < end:
+                for n, search in enumerate(pending):
+                    self._chart, self._tables = search.chart, sum(not s.begun for s in pending[n + 1 :])
+                    await self._go(search, (end - self._inquiry.requests) // (len(pending) - n))
+                pending = [search for search in pending if search.question is not None]
             for block in self._findings.largest_blocks(min(SECOND_LOOK, end - self._inquiry.requests)):
                 if (said := await self._inquiry.ask(block, mute=self._mute)).data is not None:
                     self._findings.keep(block, said.data)
             if self._findings.mirrored():
                 self._findings.notes.append("input registers show the same values as holding registers: use either")
         except _Gone:
+            pending.clear()
             self._findings.notes.append(
                 "it stopped answering during the scan, even to what it had answered before: "
                 "give it time, then scan it again with a lower --rate"
             )
-
-    async def _table(self, table: Table, chart: Chart, end: int) -> None:
-        search, why = chart.survey(), ""
-        try:
-            question = next(search)
-            while self._inquiry.requests < end:
-                start, count = question
-                question = search.send(
-                    await self._answer(Block(self._findings.unit, table, start, start + count, 0, 0))
-                )
-            why = "its share of the budget was used up"
-        except StopIteration:
-            return
-        except _Enough as reason:
-            why = str(reason)
-        except Spent:
-            why = "the budget was used up"
-            raise
         finally:
-            search.close()
-            if why:
-                name = table.name.lower()
-                self._findings.notes.append(
-                    f"{name}: {why} with about {chart.left} places still to look at; "
-                    f"--tables {name} spends all of it here, --from and --to narrow it"
-                )
+            for search in pending:
+                if search.question is not None:
+                    self._cut(search, "the budget was used up")
+
+    async def _go(self, search: _Search, requests: int) -> None:
+        """Go on with one table for as many requests."""
+        end = self._inquiry.requests + requests
+        search.begun = True
+        while search.question is not None and self._inquiry.requests < end:
+            start, count = search.question
+            try:
+                answer = await self._answer(Block(self._findings.unit, search.table, start, start + count, 0, 0))
+            except _Enough as enough:
+                self._cut(search, str(enough))
+                search.question = None
+                return
+            search.tell(answer)
+
+    def _cut(self, search: _Search, why: str) -> None:
+        self.complete = False
+        name = search.table.name.lower()
+        self._findings.notes.append(
+            f"{name}: {why} with about {search.chart.left} places still to look at; "
+            f"--tables {name} spends all of it here, --from and --to narrow it"
+        )
 
     async def _answer(self, block: Block) -> Answer:
         """Ask one question of the chart; silence counts as a refusal once it is known that the unit is there.
@@ -119,8 +142,8 @@ class Survey:
                     "it says nothing to what it does not know, where others refuse: each such address costs a time-out"
                 )
         if said.silent:
-            if self._lost > SILENCE / len(self._findings.charts):
-                raise _Enough(f"{self._lost:.0f} s were spent waiting in vain")
+            if (lost := self._lost.get(block.table, 0.0)) > SILENCE / len(self._findings.charts):
+                raise _Enough(f"{lost:.0f} s were spent waiting in vain")
             return Answer.REFUSED
         if said.data is None:
             return Answer.UNKNOWN if said.code == 1 else Answer.REFUSED
@@ -131,7 +154,8 @@ class Survey:
         said = await self._inquiry.ask(block, mute=self._mute)
         if said.silent:
             self._in_a_row += 1
-            self._lost += self._inquiry.patience(block.unit, mute=self._mute)
+            waited = self._inquiry.patience(block.unit, mute=self._mute)
+            self._lost[block.table] = self._lost.get(block.table, 0.0) + waited
         else:
             self._known, self._in_a_row = block, 0
         return said

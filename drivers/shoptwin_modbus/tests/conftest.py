@@ -73,6 +73,8 @@ class Device:
         """Answer as a device does."""
         if unit in self.silent:
             return None
+        if function > 4:
+            return bytes([function | 0x80, 1])
         table: dict[int, Any] = self.bits.get(unit, {}) if function in {1, 2} else self.registers.get(unit, {})
         wanted = [table.get(a) for a in range(start, start + count)]
         if count > self.largest:
@@ -93,7 +95,11 @@ class Device:
             while True:
                 header = await reader.readexactly(7)
                 tid, _, length, unit = struct.unpack(">HHHB", header)
-                function, start, count = struct.unpack(">BHH", await reader.readexactly(length - 1))
+                body = await reader.readexactly(length - 1)
+                if len(body) == 5:
+                    function, start, count = struct.unpack(">BHH", body)
+                else:
+                    function, start, count = body[0], 0, 0  # of 43/14
                 self.requests.append((unit, function, start, count))
                 pdu = (self.before or self.answer)(unit, function, start, count)
                 if pdu is not None:
