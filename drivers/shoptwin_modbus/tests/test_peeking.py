@@ -1,0 +1,150 @@
+"""Peeking at an address of unknown type, on real servers."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from shoptwin.sdk import BadAddress, NotConnected, Peeking, Scanning, Timeout, Verdict
+from shoptwin_modbus.target import ModbusSettings
+
+
+@pytest.fixture
+async def peek(plugin):
+    """Return what connects a peeker to a port; all are closed at the end."""
+    opened = []
+
+    async def peek(port, address, **settings):
+        given = ModbusSettings(url=f"tcp://127.0.0.1:{port}", **{"timeout": "200ms", **settings})
+        opened.append(plugin.peek(given, address))
+        await opened[-1].connect()
+        return opened[-1]
+
+    yield peek
+    for peeker in opened:
+        await peeker.aclose()
+        await peeker.aclose()
+
+
+def test_the_plugin_can_both(plugin):
+    """The driver offers scanning and peeking."""
+    assert isinstance(plugin, Scanning)
+    assert isinstance(plugin, Peeking)
+
+
+async def test_a_float_that_moves(peek, foreign):
+    """A float in CDAB order of pyModbusTCP's server is found out within twenty readings."""
+    peeker = await peek(foreign.port, "holding:100")
+    value = 63.4
+    for _ in range(20):
+        value += 0.013
+        high, low = struct.unpack(">HH", struct.pack(">f", value))
+        foreign.data_bank.set_holding_registers(100, [low, high])
+        view = await peeker.look()
+    best = view.candidates[0]
+    assert (best.address, best.verdict) == ("holding:100:float32:CDAB", Verdict.LIKELY)
+    assert float(best.value) == pytest.approx(value, abs=1e-4)
+    assert (view.readings, view.note) == (20, "")
+    [here] = [cell for cell in view.cells if cell.here]
+    assert (here.address, here.changed) == (100, True)
+    assert {cell.address for cell in view.cells} == set(range(96, 116))
+
+
+async def test_the_first_reading_says_what_would_tell_more(peek, device):
+    """One reading alone says nothing for sure, and that change is what tells."""
+    device.put(0, *range(1, 40))
+    view = await (await peek(device.port, "holding:5:float32@1")).look()
+    assert "nothing has changed" in view.note
+    assert view.address == "holding:5"
+    assert Verdict.LIKELY not in {c.verdict for c in view.candidates}
+
+
+async def test_another_unit_stands_in_the_address(peek, device):
+    """What goes into the configuration names the unit where it is not the device's own."""
+    device.put(30, 1, 2, unit=7)
+    view = await (await peek(device.port, "input:30@7")).look()
+    assert view.address == "input:30@7"
+    assert all(c.address.endswith("@7") for c in view.candidates)
+    assert [cell.address for cell in view.cells] == [30, 31]
+
+
+async def test_around_is_shown_as_far_as_it_is_served(peek, device):
+    """Registers in front and behind are shown as far as the device has them, and none that must be avoided."""
+    device.put(10, 1, 2, 3, 4, 5)
+    assert [c.address for c in (await (await peek(device.port, "holding:12")).look()).cells] == [10, 11, 12, 13, 14]
+    device.requests.clear()
+    view = await (await peek(device.port, "holding:12", avoid=("holding:10-11", "holding:14"))).look()
+    assert [c.address for c in view.cells] == [12, 13]
+    assert all(start >= 12 and start + count <= 14 for _, _, start, count in device.requests)
+
+
+async def test_a_meter_that_serves_pairs(peek, device):
+    """A register that is served together with its neighbour alone can be looked at."""
+    device.put(0, 0x4248, 0)
+    asked = device.answer
+    device.before = lambda u, f, start, n: asked(u, f, start, n) if n == 2 else bytes([f | 0x80, 3])
+    view = await (await peek(device.port, "input:0")).look()
+    assert view.candidates[0].address == "input:0:float32"
+    assert view.candidates[0].value == "50"
+
+
+async def test_silence_around_is_no_obstacle(peek, device):
+    """A device that says nothing to what it does not have is still looked at."""
+    device.put(0, 1, 2)
+
+    def mute(*request):
+        pdu = device.answer(*request)
+        return None if pdu[0] & 0x80 else pdu
+
+    device.before = mute
+    view = await (await peek(device.port, "holding:0", timeout="50ms")).look()
+    assert [c.address for c in view.cells] == [0, 1]
+
+
+async def test_bits(peek, device):
+    """A coil is shown as it is."""
+    device.bits[1] = dict.fromkeys(range(20), False)
+    peeker = await peek(device.port, "coil:3")
+    assert (await peeker.look()).candidates[0].reason == "does not change"
+    device.bits[1][3] = True
+    view = await peeker.look()
+    assert view.bits
+    [best] = view.candidates
+    assert (best.address, best.value, best.reason) == ("coil:3", "1", "it has changed")
+
+
+async def test_an_address_that_is_not_there(peek, device):
+    """An address that the device refuses is told with the cure."""
+    device.put(0, 1)
+    with pytest.raises(BadAddress, match="no such address") as caught:
+        await peek(device.port, "holding:500")
+    assert "shoptwin scan" in caught.value.hint
+
+
+async def test_nobody_there(peek, device, port):
+    """A unit that is silent is a time-out, a port where nothing listens is not connected."""
+    device.silent = {1}
+    with pytest.raises(Timeout):
+        await peek(device.port, "holding:0", timeout="50ms")
+    with pytest.raises(NotConnected):
+        await peek(port, "holding:0")
+
+
+async def test_a_reply_that_is_lost_costs_one_reading(peek, device):
+    """After a reply that did not come the next look goes on, with all that was seen before."""
+    device.put(0, 5, 6)
+    peeker = await peek(device.port, "holding:0", timeout="50ms")
+    await peeker.look()
+    device.silent = {1}
+    with pytest.raises(Timeout):
+        await peeker.look()
+    device.silent = set()
+    assert (await peeker.look()).readings == 2
+
+
+@pytest.mark.parametrize("text", ["100", "holding", "holding:70000", "nothing:5", "holding:1:float99"])
+def test_addresses_that_are_none(plugin, text):
+    """What is no address is refused before anything is opened."""
+    with pytest.raises(BadAddress):
+        plugin.peek(ModbusSettings(url="tcp://127.0.0.1"), text)
