@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from measure import paired, spent
 from pymodbus.client import AsyncModbusTcpClient
 from rows import Row, cheaper
-from servers import slaves
+from servers import one_core, slaves
 
 import shoptwin_modbus
 from shoptwin.testing import group_of, readings
@@ -28,7 +28,8 @@ SCATTERED, REGISTERS = 500, 2000
 
 def rows(*, quick: bool) -> Iterable[Row]:
     """Return CPU of a poll, and requests."""
-    return [asyncio.run(_block(quick=quick)), *asyncio.run(_scattered(quick=quick))]
+    with one_core():
+        return [asyncio.run(_block(quick=quick)), *asyncio.run(_scattered(quick=quick))]
 
 
 async def _block(*, quick: bool) -> Row:

@@ -145,3 +145,18 @@ def test_a_serial_line(bench):
     assert dead == "ModbusIOException"
     assert counted["asked"] == {"1": 1, "2": 1}
     assert counted["replies"] == {"2": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_holds_of_modbus_devices(tmp_path):
+    """No poll of 10,000 tags is missed, and what devices cost, dead or alive, stays within its bounds."""
+    out = tmp_path / "bench.json"
+    subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks"), "--out", str(out),
+         *(word for topic in ("fleet", "unreachable", "bus") for word in ("--only", topic))],
+        check=True, cwd=ROOT,
+    )  # fmt: skip
+    rows = json.loads(out.read_text())["rows"]
+    assert len(rows) >= 9
+    assert [(row["name"], row["value"], row["hold"]) for row in rows if row["ok"] is False] == []
