@@ -128,6 +128,23 @@ def test_tcp_garbage(garbage, data):
         assert whole.feed(struct.pack(">HHHBBB", 1, 0, 3, 1, 0x83, 2)) == []
 
 
+@given(exchanges(), st.binary(min_size=6, max_size=6).filter(lambda head: head[2] or head[3]))
+def test_tcp_behind_garbage(exchange, garbage):
+    """Behind a header that cannot be right, no frame is found: where one begins cannot be told any more."""
+    body = exchange[1]
+    cutter = MbapCutter()
+    assert cutter.feed(garbage + struct.pack(">HHH", 1, 0, len(body)) + body) == []
+    assert cutter.broken
+
+
+@given(exchanges(), st.integers(5, 0x7F))
+def test_rtu_behind_garbage(exchange, function):
+    """Behind bytes that no reply begins with, no frame is found, though its checksum be right."""
+    cutter = RtuCutter()
+    assert list(cutter.feed(bytes([1, 0 if function == 0x2B else function]) + sealed(exchange[1]))) == []
+    assert cutter.broken
+
+
 @given(st.data(), st.booleans())
 def test_rtu_cut_anywhere(data, echoes):
     """However the bytes on a line are cut into pieces, the same frames come out; an echo before them is skipped."""
