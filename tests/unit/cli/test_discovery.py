@@ -1,0 +1,209 @@
+"""`shoptwin scan` and `shoptwin peek`, against pyModbusTCP's server."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pyModbusTCP.server import DataBank, ModbusServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHOPTWIN = [sys.executable, "-m", "shoptwin"]
+
+
+@pytest.fixture
+def bank(free_port: int) -> Iterator[DataBank]:
+    """Serve 60 registers; 20 and 21 are a temperature, ABCD, that moves."""
+    bank = DataBank(h_regs_size=60, i_regs_size=1, coils_size=1, d_inputs_size=1)
+    server = ModbusServer(host="127.0.0.1", port=free_port, no_block=True, data_bank=bank)
+    server.start()
+    over = threading.Event()
+
+    def move() -> None:
+        value = 63.4
+        while not over.wait(0.005):
+            value += 0.0131
+            bank.set_holding_registers(20, list(struct.unpack(">HH", struct.pack(">f", value))))
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    yield bank
+    over.set()
+    thread.join()
+    server.stop()
+
+
+@pytest.fixture
+def url(bank: DataBank, free_port: int) -> str:
+    del bank
+    return f"tcp://127.0.0.1:{free_port}"
+
+
+def test_scan(shoptwin: Any, url: str) -> None:
+    """A scan prints a table a unit, and the command that comes next, which runs."""
+    found = shoptwin("scan", "modbus", url, "--rate", "1000")
+    assert found.exit_code == 0, found.output
+    assert "unit 1: it does not say what it is" in found.stdout
+    row = next(line.split() for line in found.stdout.splitlines() if line.startswith("holding"))
+    assert row[:3] == ["holding", "0-59", "60"]
+    assert "nothing was written" in found.stdout
+    command = re.search(r"^  shoptwin (peek .*)$", found.stdout, re.MULTILINE)
+    assert command
+    assert command[1] == f"peek {url} holding:20"
+    peeked = shoptwin(*shlex.split(command[1]), "--every", "30ms", "--count", "20")
+    assert peeked.exit_code == 0
+    assert 'address = "holding:20:float32"' in peeked.stdout
+
+
+def test_scan_as_json(shoptwin: Any, url: str) -> None:
+    """As JSON it is one document, and nothing else on stdout."""
+    found = shoptwin("scan", "modbus", url, "--units", "1,3-4", "--tables", "holding", "--rate", "100", "--from", "10",
+                     "--to", "30", "--json")  # fmt: skip
+    told = json.loads(found.stdout)
+    assert told["finished"]
+    assert told["requests"] <= told["budget"] == 2000
+    [unit] = told["units"]
+    [span] = unit["ranges"]
+    assert (span["table"], span["first"], span["last"], span["open_above"]) == ("holding", 10, 30, True)
+    assert {20, 21} & set(span["moving"])
+
+
+def test_scan_finds_nobody(shoptwin: Any) -> None:
+    """Where no unit answers the exit code is 1, and the cure is told."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        place = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        found = shoptwin("scan", "modbus", place, "--units", "1", "--timeout", "50ms")
+    assert found.exit_code == 1
+    assert "no unit answers" in found.stderr
+    assert "--units" in found.stderr
+    refused = shoptwin("scan", "modbus", "tcp://127.0.0.1:1")
+    assert refused.exit_code == 1
+    assert "refused the connection" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["scan", "nothing", "tcp://192.0.2.10"], "there is no driver 'nothing'"),
+        (["scan", "modbus", "tcp://192.0.2.10", "--units", "1-x"], "write 1-20,247"),
+        (["scan", "modbus", "tcp://192.0.2.10", "--units", "9-2"], "write 1-20,247"),
+        (["scan", "modbus", "tcp://192.0.2.10", "--from", "9", "--to", "2"], "--from is beyond --to"),
+        (["scan", "modbus", "tcp://192.0.2.10", "--set", "unit"], "is not KEY=VALUE"),
+        (["peek", "http://192.0.2.10", "holding:1"], "no driver knows http://"),
+        (["peek", "tcp://192.0.2.10", "holding:1", "--every", "soon"], "is not a duration"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wrong_use(shoptwin: Any, words: list[str], told: str) -> None:
+    """What was typed wrongly is told, with exit code 2, before anything is asked."""
+    found = shoptwin(*words)
+    assert found.exit_code == 2
+    assert told in found.stderr
+
+
+def test_drivers_that_browse(shoptwin: Any) -> None:
+    """A driver whose devices cannot be scanned says what to do instead."""
+    for words in (["scan", "opcua", "opc.tcp://192.0.2.20"], ["peek", "opc.tcp://192.0.2.20", "ns=2;s=a"]):
+        found = shoptwin(*words)
+        assert found.exit_code == 1
+        assert "shoptwin browse opc.tcp://192.0.2.20" in found.stderr
+
+
+def test_no_such_address(shoptwin: Any, url: str) -> None:
+    """An address that is not there, or is none, is told with the cure."""
+    missing = shoptwin("peek", url, "holding:500", "--count", "1")
+    assert missing.exit_code == 1
+    assert "no such address" in missing.stderr
+    assert "shoptwin scan" in missing.stderr
+    assert shoptwin("peek", url, "500", "--count", "1").exit_code == 1
+
+
+def test_peek_as_json(shoptwin: Any, url: str) -> None:
+    """As JSON it is one document a line for each reading."""
+    lines = shoptwin("peek", url, "holding:20", "--every", "20ms", "--count", "15", "--json").stdout.splitlines()
+    told = [json.loads(line) for line in lines]
+    assert [each["readings"] for each in told] == list(range(1, 16))
+    assert told[-1]["candidates"][0]["address"] == "holding:20:float32"
+    assert told[-1]["candidates"][0]["verdict"] == "likely"
+    assert [cell["address"] for cell in told[-1]["cells"] if cell["here"]] == [20]
+
+
+def test_peek_without_a_terminal(shoptwin: Any, url: str) -> None:
+    """Without a terminal the last view is printed once, and says what cannot be told."""
+    found = shoptwin("peek", url, "holding:21@1", "--every", "20ms", "--count", "3")
+    assert found.exit_code == 0
+    assert "holding:21, 3 readings" in found.stdout
+    assert found.stdout.count("address = ") == 1
+    assert "more certain" in found.stdout
+    bit = shoptwin("peek", url, "coil:0", "--count", "1")
+    assert 'address = "coil:0"' in bit.stdout
+
+
+class Terminal:
+    """A program on a terminal of 30 lines and 100 columns."""
+
+    def __init__(self, *words: str) -> None:
+        self._here, there = pty.openpty()
+        env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
+        self.process = subprocess.Popen([*SHOPTWIN, *words], stdin=there, stdout=there, stderr=there, env=env)
+        os.close(there)
+        self.text = ""
+
+    def until(self, wanted: str, seconds: float = 20) -> None:
+        """Read until a text has appeared."""
+        deadline = time.monotonic() + seconds
+        while wanted not in self.text and time.monotonic() < deadline:
+            try:
+                self.text += os.read(self._here, 65_536).decode(errors="replace")
+            except OSError:
+                break
+        assert wanted in self.text, self.text[-3000:]
+
+    def stop(self) -> int:
+        """Type Ctrl-C; read to the end and return the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            while chunk := os.read(self._here, 65_536):
+                self.text += chunk.decode(errors="replace")
+        except OSError:
+            pass  # the terminal is gone with the program
+        finally:
+            os.close(self._here)
+        return self.process.wait(10)
+
+
+def test_a_scan_that_is_stopped(url: str) -> None:
+    """A scan on a terminal shows how far it is, and Ctrl-C shows what was found so far."""
+    terminal = Terminal("scan", "modbus", url, "--rate", "25", "--units", "1")
+    terminal.until("holding 1000")
+    assert "of 2000 requests" in terminal.text
+    assert terminal.stop() == 0
+    assert "the scan was stopped" in terminal.text
+    assert "0-59" in terminal.text
+    assert f"shoptwin peek {url} holding:20" in terminal.text
+
+
+def test_peek_on_a_terminal(url: str) -> None:
+    """On a terminal peek is live until Ctrl-C, and then prints the last view for copying."""
+    terminal = Terminal("peek", url, "holding:20", "--every", "30ms")
+    terminal.until("read as")
+    terminal.until("changes smoothly")
+    terminal.until("22 readings")
+    assert terminal.stop() == 0
+    end = terminal.text.rpartition("\x1b[?1049l")[2]
+    assert 'address = "holding:20:float32"' in end
+    assert "Traceback" not in terminal.text
