@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: help install demo test test-all check format bench soak models lock clean
+.PHONY: help install demo test test-all faults check format bench soak models lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -28,6 +28,9 @@ test: $(READY)    ## every test but the slow ones
 
 test-all: $(READY) ## the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+faults: $(READY)  ## 10,000 seeded faults on Modbus links; ARGS="--fault tcp/reply/late/7" repeats one
+	$(BIN)/python -m pytest -m "slow or not slow" tests/system/modbus $(ARGS)
 
 check: $(READY)   ## lint, types, import rules, docs
 	$(BIN)/ruff check .

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +29,7 @@ from shoptwin.testing import free_port, group_of
 from shoptwin.testing.faults import (
     Assumption,
     ConverterFaultProxy,
+    Fault,
     Link,
     Place,
     PtyFaultProxy,
@@ -37,10 +41,10 @@ from shoptwin_modbus.target import ModbusSettings
 from shoptwin_modbus.units import FIRST_REST, PROBE_SHARE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from shoptwin.domain.batch import SampleBatch
-    from shoptwin.testing.faults import Fault, FaultProxy
+    from shoptwin.testing.faults import FaultProxy
 
 TIMEOUT, TURNAROUND, GAP = 0.08, 0.08, 0.005
 PERIOD = 20 * 10**6
@@ -184,11 +188,13 @@ class Outcome:
 class Judge:
     """Looks at every value that a device task hands over, as the store would get it; and is the plugin it opens."""
 
-    def __init__(self, truth: Truth, outcome: Outcome) -> None:
-        self.good = asyncio.Event()
-        """A poll that began after `wait` was called is Good in all tags."""
+    outcome: Outcome
+    """What comes of the fault that happens now."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._good = asyncio.Event()
+        """A poll that began after `flows` was called is Good in all tags."""
         self._truth = truth
-        self._outcome = outcome
         self._plugin = ModbusPlugin()
         self._clock = asyncio.get_running_loop().time
         self._before = self._since = self._until = 0
@@ -211,6 +217,11 @@ class Judge:
         connection.read = watched
         return connection
 
+    def begin(self, fault: Fault) -> Outcome:
+        """Put down what comes to this fault."""
+        self.outcome = Outcome(fault)
+        return self.outcome
+
     def take(self, batch: SampleBatch) -> None:
         """Judge a batch."""
         for tag, value, status in zip(batch.tag, batch.values, batch.status, strict=True):
@@ -222,27 +233,27 @@ class Judge:
             self._count += 1
             candidates = self._truth.candidates(LAYOUT[tag].place, self._since, self._until)
             if all(LAYOUT[tag].value(words) != value for words in candidates):
-                self._outcome.wrong.append(
+                self.outcome.wrong.append(
                     f"{LAYOUT[tag].address} = {value!r}, generations {self._since} to {self._until}"
                 )
         if self._count == len(LAYOUT) and self._began >= self._from:
-            self.good.set()
+            self._good.set()
 
     def _judge_waveform(self, words: list[int]) -> None:
         """It must be all of one measurement, and of one that was there since the poll before."""
         measurements = range(self._before, self._until + 1, SLOW)
         if words not in [self._truth.words(WAVEFORM, at) for at in (*measurements, self._until)]:
             where = self._truth.explain(words)
-            self._outcome.wrong.append(f"{BURST}, generations {self._before} to {self._until}: {where}")
+            self.outcome.wrong.append(f"{BURST}, generations {self._before} to {self._until}: {where}")
 
     async def flows(self, seconds: float) -> bool:
         """Wait until all data flow; tell whether they do in time."""
-        self.good.clear()
+        self._good.clear()
         self._from = self._clock()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.good.wait()
-        return self.good.is_set()
+                await self._good.wait()
+        return self._good.is_set()
 
 
 class Rig:
@@ -252,51 +263,53 @@ class Rig:
         self._idle: list[tuple[ModbusServer, Truth]] = []
         self._all: list[ModbusServer] = []
 
-    async def run(self, fault: Fault, **settings: Any) -> Outcome:
-        """Poll, let the fault happen, and poll on until all is Good again."""
-        outcome = Outcome(fault)
-        async with self._proxied(fault.link) as (proxy, truth):
-            judge = Judge(truth, outcome)
-            task = self._task(proxy.url, judge, fault.link, settings)
+    async def run(self, faults: Sequence[Fault], **settings: Any) -> list[Outcome]:
+        """Poll, let one fault of a link after another happen, and poll on until all is Good again after each."""
+        outcomes: list[Outcome] = []
+        async with self._proxied(faults[0].link) as (proxy, truth):
+            judge = Judge(truth)
+            task = self._task(proxy.url, judge, faults[0].link, settings)
             running = asyncio.create_task(task.run(Progress()))
             try:
-                await self._happen(fault, proxy, judge, outcome)
-                if running.done():
-                    outcome.stuck = f"the device task ended: {task.health} {task.reason}"
+                for fault in faults:
+                    outcomes.append(judge.begin(fault))
+                    await self._happen(fault, proxy, judge)
+                    if running.done():
+                        judge.outcome.stuck = f"the device task ended: {task.health} {task.reason}"
+                    judge.outcome.log = list(proxy.log)
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
-            outcome.log = list(proxy.log)
-        return outcome
+        return outcomes
 
-    async def run_all(self, faults: Iterable[Fault], side_by_side: int = SIDE_BY_SIDE) -> list[Outcome]:
-        """Run many, some side by side."""
-        queue = iter(list(faults))
+    async def run_all(self, faults: Iterable[Fault], *, in_a_row: int = 1, **settings: Any) -> list[Outcome]:
+        """Run many side by side, each on a connection of its own or so many in a row on one."""
+        faults = list(faults)
+        queue = iter([faults[i : i + in_a_row] for i in range(0, len(faults), in_a_row)])
 
         async def work() -> list[Outcome]:
-            return [await self.run(fault) for fault in queue]
+            return [outcome for some in queue for outcome in await self.run(some, **settings)]
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work()) for _ in range(side_by_side)]
+            tasks = [group.create_task(work()) for _ in range(SIDE_BY_SIDE)]
         return [outcome for task in tasks for outcome in task.result()]
 
     def stop(self) -> None:
         """Stop the servers."""
-        for server in self._all:
-            server.stop()
+        with ThreadPoolExecutor(len(self._all) or 1) as pool:  # each takes up to half a second
+            list(pool.map(ModbusServer.stop, self._all))
 
-    async def _happen(self, fault: Fault, proxy: FaultProxy, judge: Judge, outcome: Outcome) -> None:
+    async def _happen(self, fault: Fault, proxy: FaultProxy, judge: Judge) -> None:
         if not await judge.flows(5):
-            outcome.stuck = "no data before the fault"
+            judge.outcome.stuck = "no data before the fault"
             return
         proxy.arm(fault)
         async with asyncio.timeout(30):
             await proxy.over()
-        began = asyncio.get_running_loop().time()
-        within = flows_within(fault.link)
+        began, within = asyncio.get_running_loop().time(), flows_within(fault.link)
         if not await judge.flows(within):
-            outcome.stuck = f"no data {within:.1f} s after the fault"
-        outcome.seconds = asyncio.get_running_loop().time() - began
+            judge.outcome.stuck = f"no data {within:.1f} s after the fault"
+        judge.outcome.seconds = asyncio.get_running_loop().time() - began
 
     @asynccontextmanager
     async def _proxied(self, link: Link) -> AsyncIterator[tuple[FaultProxy, Truth]]:
@@ -333,6 +346,40 @@ class Rig:
         )  # fmt: skip
         task.breaker.first = task.breaker.most = BACKOFF
         return task
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let one fault be repeated: `make faults ARGS="--fault tcp/reply/late/7"`."""
+    parser.addoption("--fault", type=Fault.parse, help="repeat one seeded fault by its name, and show what it did")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the tests here, run those of many faults or, where one is named, the test of that one."""
+    named = config.getoption("--fault", default=None) is not None
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    left_out = [item for item in here if ("named_fault" in getattr(item, "fixturenames", ())) != named]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def named_fault(request: pytest.FixtureRequest) -> Fault:
+    """Give the fault that was named on the command line."""
+    fault: Fault = request.config.getoption("--fault")
+    return fault
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[list[Outcome]], None]:
+    """Give what shows, of many outcomes, how many there are and how soon data flowed again."""
+
+    def tell(outcomes: list[Outcome]) -> None:
+        seconds = sorted(outcome.seconds for outcome in outcomes)
+        median, last = seconds[len(seconds) // 2], seconds[-1]
+        with capsys.disabled():
+            sys.stdout.write(f"\n{len(outcomes)} faults; data flow again after {median:.2f} s, {last:.2f} s at most ")
+
+    return tell
 
 
 @pytest.fixture

@@ -1,14 +1,53 @@
-"""Faults on Modbus TCP, which has no checksum: of whole frames, headers, lengths and ids, cuts and delays."""
+"""Faults on Modbus TCP, which has no checksum: of whole frames, headers, lengths and ids, cuts and delays.
+
+That the rig sees a wrong value when there is one was tried by breaking the driver: with the transaction not checked,
+with transactions that start over on a new connection, and with waveforms whose sequence number is not looked at again,
+`test_some_faults` fails in some of its faults each.
+"""
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from shoptwin.testing.faults import Link, every
+from shoptwin.testing.faults import Fault, Link, Way, beyond, every
+
+LINKS = pytest.mark.parametrize("link", [Link.TCP, Link.PIPELINED])
 
 
-@pytest.mark.parametrize("link", [Link.TCP, Link.PIPELINED])
-async def test_no_wrong_value_and_data_flow_again(rig, link):
+@LINKS
+async def test_some_faults(rig, link):
     """Whatever happens to frames, no wrong value is Good, and all data flow again within one backoff."""
     outcomes = await rig.run_all(every(link, range(3)))
     assert not [str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck]
+
+
+@LINKS
+async def test_faults_in_a_row(rig, link):
+    """The same holds on one connection to which one thing after another happens."""
+    faults = every(link, range(1000, 1001))
+    random.Random(str(link)).shuffle(faults)
+    outcomes = await rig.run_all(faults, in_a_row=8)
+    assert not [str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@LINKS
+async def test_thousands_of_faults(rig, tell, link):
+    """The same holds for thousands of faults, a fifth of them in a row."""
+    outcomes = await rig.run_all(every(link, range(85)))
+    faults = every(link, range(1000, 1021))
+    random.Random(str(link)).shuffle(faults)
+    outcomes += await rig.run_all(faults, in_a_row=20)
+    tell(outcomes)
+    assert not [str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck]
+
+
+@LINKS
+async def test_what_no_client_can_tell(rig, link):
+    """A damaged payload is taken for what was read, as Modbus TCP has no checksum; so the rig does see wrong values."""
+    for kind in beyond(link):
+        outcomes = await rig.run_all([Fault(link, Way.REPLY, kind, seed) for seed in range(8)])
+        assert any(outcome.wrong for outcome in outcomes)

@@ -11,7 +11,7 @@ be repeated alone:
         ...                              # judge what was read by truth.candidates
 """
 
-from shoptwin.testing.faults.fault import Fault, every, kinds
+from shoptwin.testing.faults.fault import Fault, beyond, every, kinds
 from shoptwin.testing.faults.line import ConverterFaultProxy, LineFaultProxy, PtyFaultProxy
 from shoptwin.testing.faults.proxy import Assumption, FaultProxy, TcpFaultProxy
 from shoptwin.testing.faults.shapes import Delivery, Link, Piece, Scene, Way, crc
@@ -32,6 +32,7 @@ __all__ = [
     "TcpFaultProxy",
     "Truth",
     "Way",
+    "beyond",
     "crc",
     "every",
     "kinds",

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoptwin.testing.faults.shapes import BOTH, REPLY, Delivery, Kind, Link, Piece, Scene, crc, drop, split, whole
+from shoptwin.testing.faults.shapes import (
+    BOTH,
+    REPLY,
+    Delivery,
+    Kind,
+    Link,
+    Piece,
+    Scene,
+    crc,
+    drop,
+    split,
+    unforeseen,
+    whole,
+)
 
 if TYPE_CHECKING:
     import random
@@ -128,6 +141,23 @@ def _severed(frame: bytes, draw: random.Random, scene: Scene) -> list[Delivery]:
     return [first, *whole(rest, held=held, astray=True, ambush=ambush)]
 
 
+def _forged(frame: bytes, draw: random.Random, _: Scene) -> list[Delivery]:
+    """Change what was read, and the CRC with it."""
+    body = bytearray(frame[:-2])
+    body[draw.randrange(3, len(body))] ^= 1 << draw.randrange(8)
+    return whole(bytes(body) + crc(bytes(body)))
+
+
+def _twin(frame: bytes, _draw: random.Random, _scene: Scene) -> list[Delivery]:
+    """Send it again when the next request is under way."""
+    return [*whole(frame), unforeseen(frame)]
+
+
+def _overdue(frame: bytes, _draw: random.Random, _scene: Scene) -> list[Delivery]:
+    """Send it when the next request is under way, however late that is."""
+    return [unforeseen(frame)]
+
+
 KINDS: dict[str, Kind] = {
     "drop": Kind(drop, BOTH),
     "delay": Kind(_delay, BOTH),
@@ -146,3 +176,10 @@ KINDS: dict[str, Kind] = {
     "severed": Kind(_severed, REPLY, Link.RTU_TCP),
 }
 """Kinds of faults on links whose frames carry a CRC."""
+
+BEYOND: dict[str, Kind] = {
+    "forged": Kind(_forged, REPLY),
+    "twin": Kind(_twin, REPLY),
+    "overdue": Kind(_overdue, REPLY),
+}
+"""What no client can promise to see, or need not as it was told otherwise."""

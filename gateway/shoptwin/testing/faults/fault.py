@@ -41,13 +41,14 @@ class Fault:
 
     def spoil(self, number: int, frame: bytes, scene: Scene) -> list[Delivery]:
         """Return what becomes of the frame with this number within the fault."""
-        return kinds(self.link)[self.kind].spoil(frame, self.draw(str(number)), scene)
+        known = kinds(self.link) | beyond(self.link)
+        return known[self.kind].spoil(frame, self.draw(str(number)), scene)
 
     @classmethod
     def parse(cls, name: str) -> Fault:
         """Return the fault of a name. Raises ValueError."""
         link, way, kind, seed = name.split("/")
-        if kind not in kinds(Link(link)):
+        if kind not in kinds(Link(link)) | beyond(Link(link)):
             raise ValueError(f"{name!r}: no such kind of fault")
         return cls(Link(link), Way(way), kind, int(seed))
 
@@ -64,3 +65,8 @@ def kinds(link: Link) -> dict[str, Kind]:
     """Return the kinds of faults that a link can have, by name."""
     among = checked.KINDS if link.checked else unchecked.KINDS
     return {name: kind for name, kind in among.items() if kind.only in {None, link}}
+
+
+def beyond(link: Link) -> dict[str, Kind]:
+    """Return the kinds that are more than can be promised on a link: what its frames and timing cannot show."""
+    return checked.BEYOND if link.checked else unchecked.BEYOND

@@ -20,9 +20,10 @@ _AT_ONCE = 4096
 class Slave:
     """The serial side: frames end where the line is silent, and a slave's stack answers them or does not."""
 
-    def __init__(self, answer: Callable[[bytes], bytes | None], silence: float) -> None:
+    def __init__(self, answer: Callable[[bytes], bytes | None], silence: float, latency: float) -> None:
         self._answer = answer
         self._silence = silence
+        self._latency = latency
         self._pending = b""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -39,15 +40,18 @@ class Slave:
     def _end(self, reply: Callable[[bytes], None]) -> None:
         frame, self._pending = self._pending, b""
         if (answer := self._answer(frame)) is not None:
-            reply(answer)
+            asyncio.get_running_loop().call_later(self._latency, reply, answer)
 
 
 class LineFaultProxy(FaultProxy):
-    """Before a slave on a line, whose stack is given as a function from a frame to its reply, or None for silence."""
+    """Before a slave on a line, whose stack is given as a function from a frame to its reply, or None for silence.
 
-    def __init__(self, answer: Callable[[bytes], bytes | None], assumed: Assumption) -> None:
+    `latency`: seconds that it thinks about each request.
+    """
+
+    def __init__(self, answer: Callable[[bytes], bytes | None], assumed: Assumption, *, latency: float = 0.003) -> None:
         super().__init__(assumed)
-        self._slave = Slave(answer, assumed.gap / 2)
+        self._slave = Slave(answer, assumed.gap / 2, latency)
 
     def heard(self, data: bytes) -> None:
         """Take a request from the client; the driver sends each at once, so that what comes together is one."""

@@ -87,12 +87,13 @@ class FaultProxy:
         self.withheld = 0
         """Pieces that were not delivered, as they would have come later than the assumption says."""
         self.log: deque[str] = deque(maxlen=200)
-        """The last frames and pieces, for people: `> 0103…` to the server, `< 0103…` to the client."""
+        """Frames and pieces since a fault was armed, for people: `> 0103…` to the server, `< 0103…` to the client."""
         self._pipelined = pipelined
         self._fault: Fault | None = None
         self._passed = 0
         self._over = asyncio.Event()
         self._earlier: deque[bytes] = deque(maxlen=16)
+        self._requests: deque[bytes] = deque(maxlen=32)
         self._asked = asyncio.Event()
         """Set while those who wait for the next request are woken."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +102,7 @@ class FaultProxy:
         """Let the fault happen to the frames that come from now on."""
         self._fault, self._passed = fault, 0
         self._over.clear()
+        self.log.clear()
 
     async def over(self) -> None:
         """Wait until the fault has happened and nothing of it is under way any more."""
@@ -131,12 +133,13 @@ class FaultProxy:
 
     def forward(self, way: Way, frame: bytes, channel: Channel | None, bounds: Bounds | None = None) -> None:
         """Pass a frame on, spoilt where it is its turn. Bounds: of the request that it belongs to, on checked links."""
+        if way is Way.REQUEST:
+            self._requests.append(frame)
+            self._asked.set()
+            self._asked.clear()
         deliveries = self._spoil(way, frame, bounds)
         if way is Way.REPLY:
             self._earlier.append(frame)
-        else:
-            self._asked.set()
-            self._asked.clear()
         for delivery in whole(frame) if deliveries is None else deliveries:
             if delivery.prompt and channel is not None and not channel.busy:
                 self._put(way, delivery.pieces[0], frame, channel, bounds)
@@ -157,12 +160,14 @@ class FaultProxy:
             return None
         if number == self._fault.length - 1:
             self._over.set()
-        request = bounds.request if bounds else b""
-        assumed = self.assumed
-        scene = Scene(
-            assumed.timeout, assumed.window, assumed.gap, request, tuple(self._earlier), pipelined=self._pipelined
+        return self._fault.spoil(number, frame, self._scene(bounds))
+
+    def _scene(self, bounds: Bounds | None) -> Scene:
+        assumed, request = self.assumed, b"" if bounds is None else bounds.request
+        earlier, requests = tuple(self._earlier), tuple(self._requests)
+        return Scene(
+            assumed.timeout, assumed.window, assumed.gap, request, earlier, requests, pipelined=self._pipelined
         )
-        return self._fault.spoil(number, frame, scene)
 
     async def _deliver(
         self, way: Way, frame: bytes, delivery: Delivery, channel: Channel | None, bounds: Bounds | None
@@ -178,6 +183,7 @@ class FaultProxy:
             channel.busy += 1
         elif channel is None:
             return
+        bounds = None if delivery.beyond else bounds
         try:
             async with channel.turn:
                 for piece in delivery.pieces:

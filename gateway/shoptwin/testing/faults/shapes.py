@@ -51,6 +51,8 @@ class Delivery:
     """Whether it goes to whichever connection there is by then, as a gateway's late reply may."""
     ambush: bool = False
     """Whether it then waits for the next request, to come before its reply."""
+    beyond: bool = False
+    """Whether it comes even later than the client was told that anything can."""
 
     @property
     def prompt(self) -> bool:
@@ -77,6 +79,8 @@ class Scene:
     """What a reply answers."""
     earlier: Sequence[bytes] = ()
     """Replies that have passed."""
+    requests: Sequence[bytes] = ()
+    """Requests that have passed, this one or the one that is answered too."""
     pipelined: bool = False
 
 
@@ -112,6 +116,11 @@ def crc(data: bytes) -> bytes:
 def whole(*frames: bytes, held: float = 0.0, astray: bool = False, ambush: bool = False) -> list[Delivery]:
     """Return deliveries of whole frames, each at once."""
     return [Delivery((Piece(frame),), held, astray, ambush) for frame in frames]
+
+
+def unforeseen(frame: bytes) -> Delivery:
+    """Return a frame that comes after the next request, though nothing of an earlier one should."""
+    return Delivery((Piece(frame),), ambush=True, beyond=True)
 
 
 def drop(_frame: bytes, _draw: random.Random, _scene: Scene) -> list[Delivery]:

@@ -71,13 +71,25 @@ def _header(change: Callable[[bytearray, random.Random, Scene], None]) -> Spoil:
 
 
 def _transaction(data: bytearray, draw: random.Random, scene: Scene) -> None:
-    """Change the transaction; never to one that may be in flight, whose reply nothing could tell from this one."""
-    here = int.from_bytes(data[:2], "big")
-    near = () if scene.pipelined else (here - 2, here - 1, here + 1, here + 2)
-    there = draw.choice([0, 0xFFFF, here ^ 0xFF00, draw.randrange(0x10000), *near]) & 0xFFFF
-    if scene.pipelined and abs(there - here) < 64:  # noqa: PLR2004 - more than are ever in flight
-        return
-    data[:2] = there.to_bytes(2, "big")
+    """Change the transaction, to any or to another request's.
+
+    Where several are in flight it is never that of a request of the same shape: nothing could tell their replies.
+    """
+    here = bytes(data[:2])
+    own = next((request for request in reversed(scene.requests) if request[:2] == here), b"")
+    others = [
+        request[:2]
+        for request in scene.requests
+        if request[:2] != here and not (scene.pipelined and _shape(request) == _shape(own))
+    ]
+    taken = {request[:2] for request in scene.requests}
+    wild = [b"\x00\x00", b"\xff\xff", bytes([data[0] ^ 0xFF, data[1]]), draw.randbytes(2)]
+    data[:2] = draw.choice([*(number for number in wild if number not in taken), *others[-4:]])
+
+
+def _shape(request: bytes) -> bytes:
+    """Return all of a request by which its reply's header and length are known."""
+    return request[6 : MBAP + 1] + request[MBAP + 3 : MBAP + 5]
 
 
 def _protocol(data: bytearray, draw: random.Random, _: Scene) -> None:
@@ -98,6 +110,13 @@ def _function(data: bytearray, draw: random.Random, _: Scene) -> None:
     data[MBAP] = draw.choice([1, 2, 3, 4, 6, 16, 43])
 
 
+def _payload(frame: bytes, draw: random.Random, _: Scene) -> list[Delivery]:
+    """Change what was read."""
+    data = bytearray(frame)
+    data[draw.randrange(MBAP + 2, len(data))] ^= 1 << draw.randrange(8)
+    return whole(bytes(data))
+
+
 KINDS: dict[str, Kind] = {
     "drop": Kind(drop, BOTH),
     "delay": Kind(_stalled, BOTH),
@@ -114,3 +133,6 @@ KINDS: dict[str, Kind] = {
     "astray": Kind(_astray, REPLY),
 }
 """Kinds of faults on Modbus TCP."""
+
+BEYOND: dict[str, Kind] = {"payload": Kind(_payload, REPLY)}
+"""What no client can see."""
