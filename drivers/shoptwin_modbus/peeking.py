@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shoptwin_modbus.target import ModbusSettings
     from shoptwin_modbus.wire import Wire
 
-AHEAD = (16, 12, 8, 4, 3, 2, 1)
+AHEAD = (16, 12, 10, 8, 6, 4, 3, 2, 1)
 """Registers that are read from the address on: the first of these that the device serves."""
 BEFORE = (4, 2, 1)
 """And in front of it."""
@@ -152,13 +152,14 @@ class ModbusPeeker:
         for address, value in cells.items():
             if self._first.setdefault(address, value) != value:
                 self._changed.add(address)
+        candidates = self._candidates()
         return PeekView(
             address=self._place + self._suffix, bits=self._table.bits, readings=self._readings,
             cells=tuple(
                 PeekCell(address, value, address in self._changed, address == self._start)
                 for address, value in cells.items()
             ),
-            candidates=self._candidates(), note=self._note(),
+            candidates=candidates, note=self._note(candidates),
         )  # fmt: skip
 
     def _candidates(self) -> tuple[Candidate, ...]:
@@ -176,9 +177,11 @@ class ModbusPeeker:
     def _typed(self, suffix: str) -> str:
         return f"{self._place}:{suffix}{self._suffix}"
 
-    def _note(self) -> str:
+    def _note(self, candidates: tuple[Candidate, ...]) -> str:
         if self._table.bits:
             return ""
+        if candidates[0].value.startswith('"'):
+            return ""  # a text says itself what it is
         if not self._changed & set(range(self._start, self._start + 4)):
             return "nothing has changed here so far: let the machine do something, for only change tells types apart"
         if self._readings < BETTER:
