@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoptwin_modbus.frames import ERROR_FLAG, MBAP, MbapCutter
 from shoptwin_modbus.link import Link, seen
-from shoptwin_modbus.replies import Garbled, Refused, payload
+from shoptwin_modbus.replies import EXCEPTION, Garbled, Refused, payload
 
 if TYPE_CHECKING:
     import ssl
@@ -104,9 +104,21 @@ class TcpLink(Link):
                     found[1].set_result(frame[9:])
             else:
                 self._other(frame, *found)
+        if len(cutter.rest) == MBAP + EXCEPTION and not self._lost:
+            self._overstated(cutter.rest)
         if cutter.broken and not self._lost:
             self.counters.garbled += 1
             self._lose("what came is no Modbus TCP")
+
+    def _overstated(self, frame: bytes) -> None:
+        """Take an exception whose header counts more bytes than there are: devices exist that never send the rest."""
+        transaction = frame[0] << 8 | frame[1]
+        request, reply = self._waiting.get(transaction, (None, None))
+        if request is None or reply is None or frame[6:8] != bytes((request.unit, request.function | ERROR_FLAG)):
+            return  # the beginning of something else
+        del self._waiting[transaction]
+        self.fit = False  # the rest may come all the same
+        self._other(frame, request, reply)
 
     def _other(self, frame: bytes, request: Request, reply: asyncio.Future[bytes]) -> None:
         """Take a reply that is not plainly right: an exception, an identification, or one that must not be decoded."""
