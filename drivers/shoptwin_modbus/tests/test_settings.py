@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from shoptwin_modbus.target import ModbusSettings, Target, parse_url
+from shoptwin_modbus.target import ModbusSettings, Rs485, Target, Timing, parse_url
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from shoptwin_modbus.target import ModbusSettings, Target, parse_url
         ("tcp://192.0.2.10:1502", Target("tcp", "192.0.2.10", 1502)),
         ("tcp://plc.example", Target("tcp", "plc.example", 502)),
         ("tcp://[2001:db8::1]:502", Target("tcp", "2001:db8::1", 502)),
+        ("tls://192.0.2.10", Target("tls", "192.0.2.10", 802)),
+        ("tls://plc.example:8802", Target("tls", "plc.example", 8802)),
         ("rtu+tcp://192.0.2.10:4001", Target("rtu+tcp", "192.0.2.10", 4001)),
         ("rtu:///dev/ttyUSB0", Target("rtu", path="/dev/ttyUSB0", baud=19200, parity="E", stop=1, bits=8)),
         (
@@ -49,6 +51,19 @@ def test_urls(url, target):
         ({"max_gap": -1}, ">= 0"),
         ({"max_gaps": 1}, "max_gaps"),
         ({"unit": "1"}, "int"),
+        ({"turnaround": "11s"}, "turnaround must be at most 10 s"),
+        ({"pause": "-1s"}, "not a duration"),
+        ({"frame_gap": "0s"}, "frame_gap must be more than 0"),
+        ({"frame_gap": "2s"}, "at most 1 s"),
+        ({"in_flight": 17}, "<= 16"),
+        ({"url": "rtu:///dev/ttyUSB0", "in_flight": 2}, "in_flight must be 1"),
+        ({"url": "rtu+tcp://192.0.2.10:4001", "in_flight": 2}, "in_flight must be 1"),
+        ({"ca_file": "ca.pem"}, "tls:// alone"),
+        ({"url": "tls://192.0.2.10", "cert_file": "gateway.pem"}, "go together"),
+        ({"rs485": {}}, "rtu://"),
+        ({"url": "rtu:///dev/ttyS1", "rs485": {"rts": True}}, "rts"),
+        ({"url": "rtu:///dev/ttyS1", "rs485": {"delay_before_send": "2s"}}, "at most 1s"),
+        ({"avoid": ["holding"]}, "no place in a device"),
     ],
 )
 def test_mistakes_are_named(changes, message):
@@ -74,3 +89,26 @@ def test_mistakes_are_named(changes, message):
 def test_loopback(plugin, url, here):
     """Hosts of this box and pseudo terminals are loopback, nothing else is."""
     assert plugin.loopback(ModbusSettings(url=url)) is here
+
+
+def test_a_target_says_all_that_devices_on_a_port_share():
+    """Devices whose files or RS-485 settings differ do not have the same target."""
+    plain = ModbusSettings(url="rtu:///dev/ttyS1")
+    driven = ModbusSettings(url="rtu:///dev/ttyS1", rs485=Rs485(delay_after_send="2ms"))
+    assert plain.target == ModbusSettings(url="rtu:///dev/ttyS1").target
+    assert plain.target != driven.target
+    assert driven.target.rs485.delays == (0, 0.002)
+    assert len({plain.target, driven.target, plain.target}) == 2
+    secure = ModbusSettings(url="tls://192.0.2.10", ca_file="/a", cert_file="/b", key_file="/c", server_name="plc")
+    assert (secure.target.ca_file, secure.target.cert_file, secure.target.key_file) == ("/a", "/b", "/c")
+    assert secure.target.server_name == "plc"
+
+
+def test_timing():
+    """Durations in the settings are seconds of a timing; the gap between frames may be left to the baud rate."""
+    settings = ModbusSettings(url="tcp://192.0.2.10", timeout="2s", turnaround="0s", pause="20ms")
+    assert settings.timing == Timing(timeout=2, turnaround=0, pause=0.02, frame_gap=None)
+    assert ModbusSettings(url="tcp://192.0.2.10", frame_gap="4ms").timing.frame_gap == 0.004
+    assert parse_url("rtu:///dev/ttyS1?baud=9600").silence == pytest.approx(3.5 * 11 / 9600)
+    assert parse_url("rtu:///dev/ttyS1?baud=115200").silence == 1.75e-3
+    assert parse_url("rtu+tcp://192.0.2.10:4001").silence == 5e-3
