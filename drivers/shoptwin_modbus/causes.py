@@ -6,6 +6,7 @@ import errno
 import re
 import socket
 import ssl
+import termios
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import AuthFailed, NotConnected
@@ -44,6 +45,12 @@ def why_not(target: Target, cause: BaseException | None, timeout: float) -> NotC
     if isinstance(cause, socket.gaierror):
         return NotConnected(
             f"the name {target.host!r} is unknown", "check the spelling and the box's DNS, or write the IP"
+        )
+    if isinstance(cause, termios.error):  # which is no OSError
+        return NotConnected(
+            f"the port of {target} cannot do this",
+            "it refuses the baud rate, the parity or the stop bits: check them in the url, or take another adapter "
+            "(a pseudo terminal takes parity=N alone)",
         )
     number = cause.errno if isinstance(cause, OSError) else None
     if number is None and (found := re.search(r"\[Errno (\d+)\]", str(cause))):

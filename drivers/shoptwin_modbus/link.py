@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import termios
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ class Link(ModbusProtocol):
             async with asyncio.timeout(timeout):
                 await self.call_create()
                 await self._made  # a serial port is listened to only in a later turn of the loop
-        except (OSError, ValueError) as error:  # OSError: time-outs and refused certificates too
+        except (OSError, ValueError, termios.error) as error:  # OSError: time-outs and refused certificates too
             self.drop()
             raise why_not(self.target, error, timeout) from error
         except BaseException:

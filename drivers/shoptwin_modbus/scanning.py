@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shoptwin.sdk import DriverError, ScanReport
+from shoptwin.sdk import DriverError, NotConnected, ScanReport
 from shoptwin_modbus.address import LAST, TABLES, Table
 from shoptwin_modbus.charting import Chart
 from shoptwin_modbus.findings import Findings, named
@@ -67,14 +67,20 @@ class Scan:
                 await self._on(wire)
             except Spent:
                 self._complete = False
+            except NotConnected as error:
+                if not self._settings_left and not self._found:
+                    raise
+                # Lost after it was found; or one rate of several, which this port cannot do.
+                self._notes.append(f"{error.message}: {error.hint}")
+                self._complete &= not self._found
             finally:
                 wire.close()
             if self._found or not self._complete:
                 break
         if not self._complete:
             self._notes.append(
-                f"{self._requests} of {self._wish.budget} requests were not enough: narrow the scan with --units, "
-                "--tables, --from and --to, or give it more with --budget"
+                f"not all could be looked at, with {self._requests} of {self._wish.budget} requests: narrow the scan "
+                "with --units, --tables, --from and --to, or give it more with --budget"
             )
         if not self._found:
             self._notes.append(self._cures())

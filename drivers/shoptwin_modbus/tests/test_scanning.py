@@ -204,6 +204,25 @@ async def test_a_device_that_hangs_up(scan, device):
     assert device.connections > 1
 
 
+async def test_a_device_that_goes_away(scan, device):
+    """When the device is lost in the middle, what was found is told, and that it was lost."""
+    device.put(0, *range(1, 21))
+    gone = []
+
+    def going(unit, function, start, count):
+        if len(device.requests) == 25:
+            gone.append(asyncio.ensure_future(device.stop()))
+            return None
+        return device.answer(unit, function, start, count)
+
+    device.before = going
+    report = await scan(units=(1,), tables=("holding",))
+    assert gone
+    assert ranges(report.units[0]) == [(0, 19)]
+    assert not report.finished
+    assert any("refused the connection" in note for note in report.notes)
+
+
 async def test_the_budget_is_kept(scan, device):
     """No more requests are sent than the budget allows, and what is open is told."""
     device.put(0, *range(500))
@@ -338,9 +357,9 @@ async def line(cable):
 
 
 async def test_a_line_of_unknown_settings(scan, line, cable):
-    """Rates are tried in turn until a unit answers, and the URL that found it is told."""
+    """Rates and parities are tried until a unit answers, and the URL that found it is told; a pty has no parity E."""
     report = await scan(
-        f"rtu://{cable.here}", units=(16, 17), tables=("holding",), bauds=(19_200, 9600), parities=("N",),
+        f"rtu://{cable.here}", units=(16, 17), tables=("holding",), bauds=(19_200, 9600), parities=("E", "N"),
         patience="100ms", first=0, last=99,
     )  # fmt: skip
     [unit] = report.units
@@ -348,4 +367,5 @@ async def test_a_line_of_unknown_settings(scan, line, cable):
     assert report.url == f"rtu://{cable.here}?baud=9600&parity=N&stop=1"
     assert unit.next == "holding:40@17"
     assert line == {termios.B19200, termios.B9600}
+    assert any("cannot do this" in note for note in report.notes)
     assert scan.told[0].left > 0
