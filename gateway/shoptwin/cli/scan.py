@@ -176,7 +176,10 @@ def _nobody(report: ScanReport, *, stopped: bool) -> None:
 
 
 def _print(report: ScanReport, *, stopped: bool) -> None:
+    waiting = [u for u in report.units if not (report.finished or u.identity or u.ranges or u.notes)]
     for unit in report.units:
+        if unit in waiting:
+            continue
         named = " ".join(unit.identity[key] for key in IDENTITY if unit.identity.get(key))
         title(f"unit {unit.unit}: {named or 'it does not say what it is'}")
         if unit.ranges:
@@ -192,6 +195,8 @@ def _print(report: ScanReport, *, stopped: bool) -> None:
         for note in unit.notes:
             below(note, "! ")
     click.echo()
+    if waiting:
+        below(f"answered, but not looked at yet: units {', '.join(str(unit.unit) for unit in waiting)}", "! ")
     for note in report.notes:
         below(note, "! ")
     if stopped:
