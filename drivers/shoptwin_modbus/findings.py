@@ -99,7 +99,7 @@ class Findings:
 
     def _next(self, ranges: tuple[FoundRange, ...]) -> str:
         """Return the address that is most worth a look: one that moves, else one that is not 0, of registers first."""
-        best: tuple[tuple[bool, int, bool], str] | None = None
+        best: tuple[tuple[bool, int, int], str] | None = None
         for found in ranges:
             values = self._values.get(Table[found.table.upper()], {})
             at = found.moving[0] if found.moving else next(
@@ -107,7 +107,7 @@ class Findings:
             )  # fmt: skip
             if found.table in REGISTERS:
                 at -= (at - found.first) % 2  # most values take two: what moves is the second of them
-            rank = (found.table in REGISTERS, len(found.moving), bool(values.get(at)))
+            rank = (found.table in REGISTERS, len(found.moving), found.nonzero)
             if best is None or rank > best[0]:
                 best = rank, f"{found.table}:{at}"
         if best is None:

@@ -178,22 +178,8 @@ def _nobody(report: ScanReport, *, stopped: bool) -> None:
 def _print(report: ScanReport, *, stopped: bool) -> None:
     waiting = [u for u in report.units if not (report.finished or u.identity or u.ranges or u.notes)]
     for unit in report.units:
-        if unit in waiting:
-            continue
-        named = " ".join(unit.identity[key] for key in IDENTITY if unit.identity.get(key))
-        title(f"unit {unit.unit}: {named or 'it does not say what it is'}")
-        if unit.ranges:
-            rows = [_row(found) for found in unit.ranges]
-            noted = any(row[-1] for row in rows)
-            headings = ("table", "addresses", "count", "not 0", "moving", "first values", "note")
-            table(headings if noted else headings[:-1], (row if noted else row[:-1] for row in rows))
-        else:
-            click.echo("it answers, but nothing was found that can be read")
-        for name, most in unit.largest.items():
-            key = "max_block" if name in REGISTERS else "max_bits"
-            below(f"{name}: one request may ask for {most} at most: {key} = {most}", "! ")
-        for note in unit.notes:
-            below(note, "! ")
+        if unit not in waiting:
+            _print_unit(unit)
     click.echo()
     if waiting:
         below(f"answered, but not looked at yet: units {', '.join(str(unit.unit) for unit in waiting)}", "! ")
@@ -207,6 +193,23 @@ def _print(report: ScanReport, *, stopped: bool) -> None:
         click.echo(click.style("next, to see what the registers are:", bold=True))
     for command in commands:
         click.echo(f"  {command}")
+
+
+def _print_unit(unit: FoundUnit) -> None:
+    named = " ".join(unit.identity[key] for key in IDENTITY if unit.identity.get(key))
+    title(f"unit {unit.unit}: {named or 'it does not say what it is'}")
+    rows = [_row(found) for found in unit.ranges]
+    if rows:
+        noted = any(row[-1] for row in rows)
+        headings = ("table", "addresses", "count", "not 0", "moving", "first values", "note")
+        table(headings if noted else headings[:-1], (row if noted else row[:-1] for row in rows))
+    else:
+        click.echo("it answers, but nothing was found that can be read")
+    for name, most in unit.largest.items():
+        key = "max_block" if name in REGISTERS else "max_bits"
+        below(f"{name}: one request may ask for {most} at most: {key} = {most}", "! ")
+    for note in unit.notes:
+        below(note, "! ")
 
 
 def _row(found: FoundRange) -> tuple[object, ...]:
