@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -12,8 +13,17 @@ from shoptwin.domain.device import Talk
 from shoptwin.domain.ports import Remembering, Talking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
     from shoptwin.domain.device import Device
     from shoptwin.domain.ports import Connection
+
+KEEP_EVERY = 60.0
+"""Real seconds between two writes of what was learned: a device that is never the same must not wear out the card."""
+STEADY = 10.0
+"""Real seconds for which something must have been well before that is logged: what comes and goes is told once."""
+MOST_NAMED = 5
+"""What is named in one line of the log where there is more of it."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,73 +39,55 @@ class Memories(Protocol):
 
 
 class Conversation:
-    """The talk with one device, over all its connections."""
+    """The talk with one device, over all its connections. `clock` gives real seconds of any steady clock."""
 
-    def __init__(self, device: Device, memories: Memories | None = None) -> None:
-        self._device = device.name
-        self._settings = fingerprint(device.settings)
-        self._memories = memories
+    def __init__(
+        self, device: Device, memories: Memories | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._past = Talk()
         self._connection: Connection | None = None
-        self._told = Talk()
+        self._talks = False
+        self._memory = None if memories is None else _Memory(device, memories, clock)
+        self._journal = _Journal(device.name, clock)
 
     def begin(self, connection: Connection) -> None:
         """Take up a new connection, before it connects: it is given what is remembered."""
         self._connection = connection
-        if isinstance(connection, Remembering) and self._memories is not None:
-            text = self._memories.recall(self._device, self._settings)
-            if text is not None:
-                connection.recall(text)
+        self._talks = isinstance(connection, Talking)
+        if isinstance(connection, Remembering) and self._memory is not None and self._memory.text is not None:
+            connection.recall(self._memory.text)
 
     def look(self) -> None:
-        """Keep what was learned, and log once what has changed since the last look."""
-        connection = self._connection
-        if connection is None:
-            return
-        if isinstance(connection, Remembering) and self._memories is not None:
-            text = connection.memory()
-            if text is not None:
-                self._memories.keep(self._device, self._settings, text)
-        if isinstance(connection, Talking):
-            self._tell(connection.talk())
+        """Keep what was learned, and log once what has changed since the last look.
+
+        Called when each group was read at least once: before that a connection does not know what is so now.
+        """
+        self._learn()
+        if (talk := self._talk()) is not None:
+            self._journal.tell(talk)
 
     def end(self) -> None:
         """Let go of the connection; its figures stay."""
         if self._connection is not None:
-            self.look()
+            self._learn()
             self._past, self._connection = self.total, None
+
+    def close(self) -> None:
+        """Write down what was learned and is not written yet."""
+        if self._memory is not None:
+            self._memory.write()
 
     @property
     def total(self) -> Talk:
         """All figures since the start."""
-        connection = self._connection
-        if connection is not None and isinstance(connection, Talking):
-            return self._past + connection.talk()
-        return self._past
-
-    def _tell(self, now: Talk) -> None:
-        before, self._told = self._told, now
-        if now.parts != before.parts:
-            for part, answers in now.parts.items():
-                if not answers and before.parts.get(part, True):
-                    log.warning("does not answer", device=self._device, part=part)
-                elif answers and not before.parts.get(part, True):
-                    log.info("answers again", device=self._device, part=part)
-        if now.holes != before.holes:
-            for hole in now.holes:
-                if hole not in before.holes:
-                    why = quality.name(hole.status)
-                    log.warning("refuses an address", device=self._device, address=hole.address, status=why)
-            there = {hole.address for hole in now.holes}
-            for hole in before.holes:
-                if hole.address not in there:
-                    log.info("serves an address again", device=self._device, address=hole.address)
+        talk = self._talk()
+        return self._past if talk is None else self._past + talk
 
     def report(self) -> dict[str, Any]:
         """Return the figures for `status`, empty where the driver tells none."""
-        talk = self.total
-        if talk == Talk():
+        if not self._talks:
             return {}
+        talk = self.total
         return {
             "requests": talk.requests,
             "bytes_sent": talk.bytes_sent,
@@ -108,6 +100,90 @@ class Conversation:
             "parts": dict(talk.parts),
             "holes": [{"address": hole.address, "status": quality.name(hole.status)} for hole in talk.holes],
         }
+
+    def _talk(self) -> Talk | None:
+        connection = self._connection
+        return connection.talk() if connection is not None and isinstance(connection, Talking) else None
+
+    def _learn(self) -> None:
+        connection = self._connection
+        if self._memory is not None and connection is not None and isinstance(connection, Remembering):
+            self._memory.learn(connection.memory())
+
+
+class _Memory:
+    """What is remembered of one device: at hand at once, written once in KEEP_EVERY at most."""
+
+    def __init__(self, device: Device, memories: Memories, clock: Callable[[], float]) -> None:
+        self._memories, self._clock = memories, clock
+        self._key = device.name, fingerprint(device.settings)
+        self.text = self._written = memories.recall(*self._key)
+        self._next = clock()
+
+    def learn(self, text: str | None) -> None:
+        """Take in what is to be kept from now on, None for nothing new; write it where it is time."""
+        if text is not None:
+            self.text = text
+        if self._clock() >= self._next:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is not written yet."""
+        if self.text is not None and self.text != self._written:
+            self._memories.keep(*self._key, self.text)
+            self._written, self._next = self.text, self._clock() + KEEP_EVERY
+
+
+class _Journal:
+    """Logs what does not answer behind a device, and what it refuses: one line when it begins, one when it is over."""
+
+    def __init__(self, device: str, clock: Callable[[], float]) -> None:
+        self._log, self._clock = log.bind(device=device), clock
+        self._silent, self._refused = _Troubles(), _Troubles()
+
+    def tell(self, talk: Talk) -> None:
+        """Log what is another than it was; all that changes at once goes into one line."""
+        now = self._clock()
+        silent = [part for part, answers in talk.parts.items() if not answers]
+        began, over = self._silent.update(silent, now, known=talk.parts)
+        if began:
+            self._log.warning("does not answer", parts=_named(began))
+        if over:
+            self._log.info("answers again", parts=_named(over))
+        status = {hole.address: hole.status for hole in talk.holes}
+        began, over = self._refused.update(status, now)
+        for code in dict.fromkeys(status[address] for address in began):
+            alike = [address for address in began if status[address] == code]
+            self._log.warning("refuses addresses", addresses=_named(alike), status=quality.name(code))
+        if over:
+            self._log.info("serves addresses again", addresses=_named(over))
+
+
+class _Troubles:
+    """What is wrong, by name, until it has been well for STEADY."""
+
+    def __init__(self) -> None:
+        self._well_since: dict[str, float | None] = {}
+
+    def update(
+        self, wrong: Collection[str], now: float, *, known: Collection[str] | None = None
+    ) -> tuple[list[str], list[str]]:
+        """Return what is wrong anew and what is over; of what is not among `known` (None: all is) nothing is known."""
+        began = [name for name in wrong if name not in self._well_since]
+        for name, since in self._well_since.items():
+            if since is None and name not in wrong and (known is None or name in known):
+                self._well_since[name] = now
+        self._well_since.update(dict.fromkeys(wrong))
+        over = [name for name, since in self._well_since.items() if since is not None and now - since >= STEADY]
+        for name in over:
+            del self._well_since[name]
+        return began, over
+
+
+def _named(names: Sequence[str]) -> str:
+    """Write names for people: the first few, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def fingerprint(settings: object) -> str:

@@ -47,6 +47,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.by_device: dict[str, tuple[str, str]] = {}
+        self.written: list[str] = []
 
     def recall(self, device: str, settings: str) -> str | None:
         known, text = self.by_device.get(device, ("", None))
@@ -54,6 +55,7 @@ class Kept:
 
     def keep(self, device: str, settings: str, text: str) -> None:
         self.by_device[device] = (settings, text)
+        self.written.append(text)
 
 
 def test_figures_of_all_connections_are_added_up() -> None:
@@ -68,17 +70,84 @@ def test_figures_of_all_connections_are_added_up() -> None:
 
 
 def test_a_change_is_logged_once_and_its_end_once() -> None:
-    """A unit that falls silent and an address that is refused make one line each, and one when it is over."""
+    """A unit that falls silent and an address that is refused make one line each, and one when it is over for good."""
     well, ill = Talk(parts={"unit 7": True}), Talk(parts={"unit 7": False}, holes=(HOLE,))
-    conversation = Conversation(Device("plc1", "modbus", SECOND))
-    conversation.begin(Teller([well, ill, ill, ill, well, well]))
-    with structlog.testing.capture_logs() as lines:
-        for _ in range(6):
-            conversation.look()
-    assert [(line["event"], line.get("part", line.get("address"))) for line in lines] == [
-        ("does not answer", "unit 7"), ("refuses an address", "holding:9"),
-        ("answers again", "unit 7"), ("serves an address again", "holding:9"),
+    assert told([(well, 1), (ill, 1), (ill, 60), (ill, 1), (well, 9), (well, 1), (well, 60)]) == [
+        ("does not answer", "unit 7"), ("refuses addresses", "holding:9"),
+        ("answers again", "unit 7"), ("serves addresses again", "holding:9"),
     ]  # fmt: skip
+
+
+def test_what_comes_and_goes_does_not_flood_the_log() -> None:
+    """A unit that answers every other second is told once as silent, and so is an address refused off and on."""
+    well, ill = Talk(parts={"unit 7": True}), Talk(parts={"unit 7": False}, holes=(HOLE,))
+    assert told([(ill, 1), (well, 1)] * 1000) == [("does not answer", "unit 7"), ("refuses addresses", "holding:9")]
+
+
+def test_what_changes_at_once_is_one_line() -> None:
+    """A device that does not have a thousand of its addresses is told in one line for each reason, with a few names."""
+    holes = [Hole(f"holding:{n}", StatusCode.BAD_NODE_ID_UNKNOWN) for n in range(1000)]
+    other = Hole("coil:1", StatusCode.BAD_OUT_OF_RANGE)
+    assert told([(Talk(holes=(*holes, other)), 1)]) == [
+        ("refuses addresses", "holding:0, holding:1, holding:2, holding:3, holding:4 and 995 more"),
+        ("refuses addresses", "coil:1"),
+    ]
+
+
+def test_a_new_connection_that_knows_nothing_yet_takes_nothing_back() -> None:
+    """A device that is lost and back makes no line of what is as before; the return of its silent unit makes one."""
+    now = [0.0]
+    ill, blank, well = Talk(parts={"unit 7": False}, holes=(HOLE,)), Talk(), Talk(parts={"unit 7": True}, holes=(HOLE,))
+    with structlog.testing.capture_logs() as lines:
+        conversation = Conversation(Device("plc1", "modbus", SECOND), clock=lambda: now[0])
+        for talks in ([ill], [blank], [ill], [blank], [well, well, well]):
+            connection = Teller(talks)
+            conversation.begin(connection)
+            for _ in talks:
+                now[0] += 60
+                if talks != [blank]:  # that one was never read
+                    conversation.look()
+            conversation.end()
+    assert [line["event"] for line in lines] == ["does not answer", "refuses addresses", "answers again"]
+
+
+def told(talks: Sequence[tuple[Talk, float]]) -> list[tuple[str, str]]:
+    """The lines, with what they name, that these talks make, each looked at so many seconds after the one before."""
+    now = 0.0
+    with structlog.testing.capture_logs() as lines:
+        conversation = Conversation(Device("plc1", "modbus", SECOND), clock=lambda: now)
+        for talk, seconds in talks:
+            now += seconds
+            conversation.begin(Teller([talk]))
+            conversation.look()
+    assert all(line["device"] == "plc1" for line in lines)
+    return [(line["event"], line.get("parts") or line["addresses"]) for line in lines]
+
+
+def test_a_driver_that_tells_figures_has_them_from_the_start() -> None:
+    """Counters begin at 0, not at what a device's first successful connection counts; who tells none has none."""
+    conversation = Conversation(Device("plc1", "modbus", SECOND))
+    assert conversation.report() == {}
+    conversation.begin(Teller([Talk()]))
+    assert (conversation.report()["requests"], conversation.report()["holes"]) == (0, [])
+
+
+def test_a_map_that_never_settles_is_written_once_a_minute_at_most() -> None:
+    """What was learned first is on the disk at once, and what is newer when its minute has come, or at the end."""
+    kept, now = Kept(), 0.0
+    conversation = Conversation(Device("plc1", "modbus", SECOND), kept, clock=lambda: now)
+    for second in range(150):
+        now = float(second)
+        conversation.begin(Teller([Talk()], learned=f"{second}"))
+        conversation.look()
+        conversation.end()
+    assert kept.written == ["0", "60", "120"]
+    later = Teller([Talk()])
+    conversation.begin(later)
+    assert later.recalled == ["149"]
+    conversation.close()
+    conversation.close()
+    assert kept.written == ["0", "60", "120", "149"]
 
 
 def test_what_was_learned_is_given_to_the_next_connection_while_the_settings_are_the_same() -> None:
