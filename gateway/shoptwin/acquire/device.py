@@ -98,6 +98,8 @@ class DeviceTask:
                 raise  # it is not the driver that failed
             log.exception("driver failed; the device is quarantined until a reload", device=self.device.name)
             self._stop(DeviceHealth.QUARANTINED, error)
+        finally:
+            self.conversation.close()
 
     async def _session(self, attempt: Attempt) -> None:
         """One connection, from connect to loss."""
@@ -135,8 +137,10 @@ class DeviceTask:
                 self._up(attempt)
             for batch in batches:
                 self._deliver(batch)
-            self.statistics.poll(took, late=late, missed=schedule.served(time.monotonic()))
-            self._look()
+            ended = time.monotonic()
+            self.statistics.poll(took, ended, late=late, missed=schedule.served(ended))
+            if not unread:
+                self._look()
 
     async def _listen(self, connection: Subscribed, attempt: Attempt) -> None:
         if not self.groups:
@@ -166,10 +170,10 @@ class DeviceTask:
 
     def _deliver(self, batch: SampleBatch) -> None:
         now = self._clock.now()
-        self.statistics.batch(batch, now)
         self._told_bad = False
         self._handing_over = True
         for scaled in self._scaling.apply(batch.received(now)):
+            self.statistics.batch(scaled, now)
             self._take(scaled)
         self._handing_over = False
 

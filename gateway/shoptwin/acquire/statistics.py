@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shoptwin.domain.quality import is_bad
+
 if TYPE_CHECKING:
     from shoptwin.domain.batch import SampleBatch
+    from shoptwin.domain.tag import ValueKind
 
 KEPT = 256
-RECENT = 60
-"""Polls over which it is judged whether a device keeps its period."""
+"""Polls over which latencies are told."""
+RECENT = 16
+"""Answers over which the skew of a clock is told: few, as either clock may be set at any time."""
+SPELL = 60.0
+"""Real seconds over which it is judged whether a device keeps its period; one poll at least."""
 
 
 class Statistics:
-    """Counters of one device since start; latencies and skew over the last 256 polls."""
+    """Counters of one device since start; latencies and skew over the last polls."""
 
     def __init__(self) -> None:
         self.polls = 0
@@ -25,23 +31,28 @@ class Statistics:
         self.errors: dict[str, int] = {}
         self.missed = 0
         self.late = 0
-        self._recent: deque[int] = deque(maxlen=RECENT)
+        self.missed_share = 0.0
+        """The part of the polls that was left out in the last full spell, 0 to 1."""
+        self._spell: tuple[float, int, int] | None = None
+        """The one that goes on: when it began, and `polls` and `missed` of that time."""
         self._latency: deque[float] = deque(maxlen=KEPT)
-        self._skew: deque[int] = deque(maxlen=KEPT)
+        self._skew: deque[int] = deque(maxlen=RECENT)
+        self._stamps: dict[tuple[str, ValueKind], int] = {}
 
-    def poll(self, seconds: float, *, late: bool = False, missed: int = 0) -> None:
-        """Count one poll: how long it took in real seconds, whether it began late, how many it left no time for."""
+    def poll(self, seconds: float, ended: float, *, late: bool = False, missed: int = 0) -> None:
+        """Count one poll: how long it took, when it ended (real seconds of any steady clock), whether it began late.
+
+        `missed`: how many it left no time for.
+        """
+        began, polls, before = self._spell = self._spell or (ended - seconds, self.polls, self.missed)
         self.polls += 1
         self.late += late
         self.missed += missed
         self._latency.append(seconds)
-        self._recent.append(missed)
-
-    @property
-    def missed_share(self) -> float:
-        """The part of the last polls that was left out, 0 to 1."""
-        missed = sum(self._recent)
-        return missed / (missed + len(self._recent)) if missed else 0.0
+        if ended - began >= SPELL:
+            missed = self.missed - before
+            self.missed_share = missed / (missed + self.polls - polls)
+            self._spell = ended, self.polls, self.missed
 
     @property
     def skew(self) -> float | None:
@@ -52,12 +63,16 @@ class Statistics:
     def batch(self, batch: SampleBatch, now: int) -> None:
         """Count what came at `now`; where the server stamps its answers, its skew can be estimated.
 
-        The time of a source says nothing of it: a value that has stood still for a day bears yesterday's.
+        The time of a source says nothing of it: a value that has stood still for a day bears yesterday's. Nor does that
+        of a server which gives it again: some stamp a value when they get it, not each answer.
         """
         self.samples += len(batch)
-        self.bad += int((batch.status >= np.uint32(0x8000_0000)).sum())
+        self.bad += int(np.count_nonzero(is_bad(batch.status)))
         if len(batch) and (newest := int(batch.server_time.max())):
-            self._skew.append(now - newest)
+            before = self._stamps.setdefault((batch.group, batch.kind), newest)
+            if newest != before:
+                self._stamps[batch.group, batch.kind] = newest
+                self._skew.append(now - newest)
 
     def error(self, code: str) -> None:
         """Count a failure by its code."""

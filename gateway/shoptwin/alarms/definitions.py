@@ -60,7 +60,7 @@ DEVICE_KINDS: Mapping[str, Kind] = {
         "<device>.quarantined", Priority.HIGH, 0, 0, "a driver failed and is left alone until a reload"
     ),
     "late": Kind(
-        "<device>.late", Priority.LOW, MINUTE, 5 * MINUTE, "a device does not keep its period: polls are left out"
+        "<device>.late", Priority.LOW, 3 * MINUTE, 5 * MINUTE, "a device does not keep its period: polls are left out"
     ),
     "clock-skew": Kind(
         "<device>.clock-skew", Priority.LOW, MINUTE, MINUTE, "the clock of a device is off: its time stamps are wrong"

@@ -8,20 +8,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from shoptwin.acquire.device import DeviceTask
 from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain.batch import SampleBatch
-from shoptwin.domain.device import Device, DeviceChange, DeviceHealth, Group, Point
+from shoptwin.domain.device import Device, DeviceChange, DeviceHealth, Group, Hole, Point, Talk
 from shoptwin.domain.errors import AuthFailed, NotConnected
 from shoptwin.domain.quality import StatusCode
-from shoptwin.domain.tag import Role, Tag, TagTable, ValueKind
+from shoptwin.domain.tag import CurrentLoop, Role, Tag, TagTable, ValueKind
 from shoptwin.domain.timing import SECOND
 from shoptwin.runtime.clock import SystemClock
 from shoptwin.runtime.supervise import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+ONE = Tag("t", "t", "m", Role.OTHER)
 
 
 @dataclass
@@ -84,10 +87,12 @@ class Seen:
         return [c.health for c in self.changes]
 
 
-async def run(script: Script, until: int, *, seconds: float = 10, groups: int = 1) -> tuple[Seen, DeviceTask]:
+async def run(
+    script: Script, until: int, *, seconds: float = 10, groups: int = 1, tag: Tag = ONE
+) -> tuple[Seen, DeviceTask]:
     """Run the device until so many batches came, so much time passed, or it ended by itself."""
     seen = Seen()
-    table = TagTable([Tag("t", "t", "m", Role.OTHER)])
+    table = TagTable([tag])
     asked = tuple(Group(f"plc1/{i}", "plc1", SECOND // 1000, (Point(0, "a"),)) for i in range(groups))
     task = DeviceTask(
         Device("plc1", "script", SECOND // 1000), script, asked, Scaling(table), SystemClock(),  # type: ignore[arg-type]
@@ -191,6 +196,40 @@ async def test_a_device_that_answers_one_group_and_dies_at_the_next_is_not_conne
     seen, _ = await run(script, 4, groups=2)
     assert seen.values == [1.0, "BAD_NOT_CONNECTED", 2.0, "BAD_NOT_CONNECTED"]
     assert seen.health == [DeviceHealth.LOST]
+
+
+async def test_what_a_connection_tells_before_each_group_was_read_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A device that is lost and back knows nothing of its hole until it is read: it is not served again meanwhile."""
+
+    class Telling(Script):
+        told = 0
+
+        async def connect(self) -> None:
+            self.told = 0
+            await super().connect()
+
+        async def read(self, group: Group) -> Sequence[SampleBatch]:
+            self.told += 1
+            return await super().read(group)
+
+        def talk(self) -> Talk:
+            return Talk(holes=(Hole("holding:9", StatusCode.BAD_NODE_ID_UNKNOWN),) if self.told > 1 else ())
+
+    monkeypatch.setattr("shoptwin.acquire.device.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("shoptwin.acquire.conversation.STEADY", 0.0)
+    script = Telling(reads=[1.0, 2.0, 3.0, NotConnected("cable"), 4.0, NotConnected("cable"), 5.0, 6.0, 7.0])
+    with structlog.testing.capture_logs() as lines:
+        await run(script, 9, groups=2)
+    assert [line["event"] for line in lines if "addresses" in line] == ["refuses addresses"]
+
+
+async def test_a_value_that_conversion_makes_bad_counts_as_bad() -> None:
+    """A broken 4-20 mA loop is among the Bad samples of its device, though the device called it Good."""
+    tag = Tag("t", "t", "m", Role.OTHER, loop=CurrentLoop(4.0, 20.0))
+    _, task = await run(Script(reads=[12.0, 0.0, 12.0]), 3, tag=tag)
+    assert (task.statistics.samples, task.statistics.bad) == (3, 1)
 
 
 async def test_what_fails_behind_the_driver_is_not_laid_at_its_door() -> None:
