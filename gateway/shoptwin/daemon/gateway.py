@@ -20,7 +20,7 @@ from shoptwin.alarms.maintenance import Maintenance
 from shoptwin.assess.assessor import Assessor
 from shoptwin.assess.shelf import ModelShelf
 from shoptwin.daemon.assessing import Assessing
-from shoptwin.daemon.changes import touched_devices
+from shoptwin.daemon.changes import moved_devices, touched_devices
 from shoptwin.daemon.control import Door
 from shoptwin.daemon.health import Caretaker
 from shoptwin.daemon.learning import Learner
@@ -252,6 +252,8 @@ class Gateway:
             )
         definitions = define(new.machines, new.devices)
         touched = touched_devices(old, new) | self._left_alone()
+        stay = {name: task for name, task in self.devices.items() if name not in touched}
+        touched |= moved_devices(stay, self.table, self.drivers)
         await self._end(*(f"device {name}" for name in touched))
         for name in touched:
             self.devices.pop(name, None)

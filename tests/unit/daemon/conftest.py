@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from shoptwin.domain.device import Group
+    from shoptwin.domain.device import Group, ProfileInfo
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,13 +40,22 @@ class World:
     times: dict[str, int] = field(default_factory=dict)
     connects: int = 0
     connecting: Callable[[], Exception | None] = lambda: None
+    profile: dict[str, str] = field(default_factory=dict)
+    """What addresses stand for, where it is not themselves."""
 
     name = "fake"
     Settings = Settings
     schemes = ()
 
     def parse_address(self, text: str) -> Address:
-        return Address(text)
+        return Address(self.profile.get(text, text))
+
+    def look_in(self, _: Path) -> None: ...
+
+    def profiles(self) -> Sequence[ProfileInfo]:
+        return ()
+
+    def describe(self, _: str) -> None: ...
 
     def open(self, _: Settings) -> Connection:
         return Connection(self)

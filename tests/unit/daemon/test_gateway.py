@@ -100,6 +100,29 @@ async def test_a_tag_that_a_reload_adds_or_drops_leaves_every_other_connection_a
         assert box.world.connects == 4
 
 
+async def test_a_profile_that_names_another_register_is_read_there_after_a_reload(box, device, machine, until) -> None:
+    """Nothing in the file has changed, but where its address leads: that device alone is read anew, and there."""
+    box.world.values = {"press.temp": 20.0, "elsewhere": 30.0}
+    box.write(device(), device("other"), machine("press"), machine("mill", device="other"))
+    async with box.running() as gateway:
+        await until(lambda: gateway.pipeline.twin.live(0).value == 20.0)
+        assert await gateway.reload() == []
+        box.world.profile = {"press.temp": "elsewhere"}
+        assert await gateway.reload() == ["device plc"]
+        await until(lambda: gateway.pipeline.twin.live(0).value == 30.0)
+        assert await gateway.reload() == []
+
+
+async def test_a_list_that_is_sorted_otherwise_touches_no_device(box, device, machine, until) -> None:
+    """A spreadsheet that was sorted by another column says the same: no connection is made anew."""
+    tags = [f'[[machine.tag]]\nname = "{n}"\ndevice = "plc"\naddress = "{n}"\nrole = "other"' for n in "ab"]
+    box.write(device(), machine("press"), *tags)
+    async with box.running() as gateway:
+        await until(lambda: health(gateway) is DeviceHealth.CONNECTED)
+        box.write(device(), machine("press"), *reversed(tags))
+        assert await gateway.reload() == ["machines"]
+
+
 async def test_a_reload_tries_again_a_device_that_refused_us(box, device, machine, until) -> None:
     """Once the server trusts us a reload is enough, though nothing in the file has changed."""
     box.world.connecting = lambda: AuthFailed("not trusted")
