@@ -7,10 +7,10 @@ import re
 import shutil
 import struct
 import subprocess
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from shoptwin.testing import group_of, readings
 from shoptwin_modbus.plugin import ModbusPlugin
@@ -21,14 +21,16 @@ from shoptwin_plant.registers import CLOCK
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 CODES = {"float32": "f", "uint16": "H", "uint32": "I", "uint64": "Q"}
 TABLES = {"holding": "4", "input": "3"}
 """What mbpoll calls them."""
 
 
-@asynccontextmanager
-async def plant_running() -> AsyncIterator[PlantInfo]:
-    """Run a plant so slowly that its values stand still, and wait until it has all of them."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def info() -> AsyncIterator[PlantInfo]:
+    """Run a plant so slowly that its values stand still."""
     ready: asyncio.Future[PlantInfo] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(plant.serve(PlantOptions(rate=0.001, rtu=True), ready.set_result))
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -76,28 +78,27 @@ async def driver(url: str, table: str, wanted: dict[int, tuple[int, str]]) -> di
 
 @pytest.mark.parametrize("link", ["tcp", "rtu"])
 @pytest.mark.parametrize("table", ["holding", "input"])
-async def test_every_register_of_the_plant(link, table):
+async def test_every_register_of_the_plant(info, link, table):
     """Every value of the plant's map is the same read by mbpoll and by the driver, over TCP and over a line."""
     if not shutil.which("mbpoll"):
         pytest.skip("mbpoll is not installed (apt-get install mbpoll)")
-    async with plant_running() as info:
-        wanted = addresses(info)
-        assert len(wanted) > 20
-        if link == "tcp":
-            url, options = info.modbus, ["-m", "tcp", "-p", info.modbus.rsplit(":", 1)[1], "127.0.0.1"]
-        else:
-            url, options = (
-                f"rtu://{info.rtu}?baud=115200&parity=N",
-                ["-m", "rtu", "-b", "115200", "-P", "none", info.rtu],
-            )
-        there = await driver(url, table, wanted)
-        words: dict[int, int] = {}
-        for first in {start // 100 * 100 for start in wanted}:
-            inside = [start for start in wanted if start // 100 * 100 == first]
-            last = max(start + wanted[start][0] for start in inside)
-            read = await mbpoll(options, table, first, last - first)
-            words |= dict(enumerate(read, first))
-        assert await driver(url, table, wanted) == there, "the plant's values should stand still"
-        for start, (size, kind) in wanted.items():
-            raw = struct.pack(f">{size}H", *(words[at] for at in range(start, start + size)))
-            assert there[start] == (struct.unpack(f">{CODES[kind]}", raw)[0], True), start
+    wanted = addresses(info)
+    assert len(wanted) > 20
+    if link == "tcp":
+        url, options = info.modbus, ["-m", "tcp", "-p", info.modbus.rsplit(":", 1)[1], "127.0.0.1"]
+    else:
+        url, options = (
+            f"rtu://{info.rtu}?baud=115200&parity=N",
+            ["-m", "rtu", "-b", "115200", "-P", "none", info.rtu],
+        )
+    there = await driver(url, table, wanted)
+    words: dict[int, int] = {}
+    for first in {start // 100 * 100 for start in wanted}:
+        inside = [start for start in wanted if start // 100 * 100 == first]
+        last = max(start + wanted[start][0] for start in inside)
+        read = await mbpoll(options, table, first, last - first)
+        words |= dict(enumerate(read, first))
+    assert await driver(url, table, wanted) == there, "the plant's values should stand still"
+    for start, (size, kind) in wanted.items():
+        raw = struct.pack(f">{size}H", *(words[at] for at in range(start, start + size)))
+        assert there[start] == (struct.unpack(f">{CODES[kind]}", raw)[0], True), start
