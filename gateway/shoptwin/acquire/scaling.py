@@ -7,6 +7,7 @@ For one tag, in this order; a value that is Bad already is left as it is:
    mA <= 3.6 or mA >= 21                 -> BadSensorFailure
    mA < 3.8 or mA > 20.5                 -> UncertainSensorNotAccurate, where it was Good; the value stands
 3. value = raw * scale + offset
+   more than a float64 can hold          -> BadOutOfRange
 """
 
 from __future__ import annotations
@@ -92,9 +93,14 @@ class Scaling:
         return replace(batch, values=values, status=status)
 
     def _numbers(self, batch: SampleBatch) -> SampleBatch:
-        values = batch.values * self._scale[batch.tag] + self._offset[batch.tag]
-        values[is_bad(batch.status)] = np.nan  # else the offset alone would stand for what is not there
-        return replace(batch, kind=ValueKind.F8, values=values)
+        with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers, and of what is Bad
+            values = batch.values * self._scale[batch.tag] + self._offset[batch.tag]
+        status, bad = batch.status, is_bad(batch.status)
+        values[bad] = np.nan  # else the offset alone would stand for what is not there
+        if (lost := ~np.isfinite(values) & ~bad).any():
+            status = np.where(lost, np.uint32(StatusCode.BAD_OUT_OF_RANGE), status)
+            values[lost] = np.nan
+        return replace(batch, kind=ValueKind.F8, values=values, status=status)
 
     def _waveforms(self, batch: SampleBatch) -> SampleBatch:
         values = np.empty(len(batch), object)

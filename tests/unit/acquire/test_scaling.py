@@ -95,6 +95,15 @@ def test_what_is_bad_or_uncertain_already_stays_so():
     assert batch.status.tolist() == [StatusCode.BAD_TIMEOUT, StatusCode.UNCERTAIN_SUB_NORMAL, bad, bad]
 
 
+@pytest.mark.parametrize("status", [0, StatusCode.UNCERTAIN])
+def test_a_number_that_scaling_makes_too_large_is_bad(status):
+    """What no float can hold (a float64 read in the wrong word order, say) is never an infinity that counts as Good."""
+    tags = [tag("a", scale=1000.0), tag("b", scale=1000.0), tag("c", scale=-1000.0)]
+    batch = one(tags, ValueKind.F8, [1e307, 1.0, 1e307], [status, 0, StatusCode.BAD_TIMEOUT])
+    assert batch.status.tolist() == [StatusCode.BAD_OUT_OF_RANGE, 0, StatusCode.BAD_TIMEOUT]
+    assert np.isnan(batch.values).tolist() == [True, False, True]
+
+
 def test_words_and_truths_pass_whatever_their_tags_say():
     """Text and booleans are neither missing nor scaled."""
     tags = [tag("a", missing=(1.0,), scale=2.0)]
