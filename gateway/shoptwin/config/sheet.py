@@ -57,7 +57,7 @@ def read(text: str) -> Sheet:
 
 
 def _delimiter(text: str) -> str:
-    for line in io.StringIO(text):
+    for line in io.StringIO(text, newline=""):
         if line.strip(_BLANK) and not line.lstrip(_BLANK).startswith(COMMENT):
             return max(DELIMITERS, key=line.count)
     return DELIMITERS[0]

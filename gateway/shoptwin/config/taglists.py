@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shoptwin.config.lines import Path
     from shoptwin.config.problems import Problems
 
+MOST_BYTES = 16 * 2**20
+"""Of one list: a hundred thousand tags."""
 _APART = re.compile(r"[;\s]+")
 _PAIRS = re.compile(r"[;\s]+(?=[^\s;=]+\s*=)")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
@@ -77,10 +79,8 @@ class TagLists:
     def _text(self, name: str, at: Path) -> str | None:
         path = self._base / name
         try:
-            raw = path.read_bytes()
-            return raw.decode("utf-8-sig")
-        except FileNotFoundError:
-            self._problems.add(at, f"names no file: {path} is not there", "paths begin at the configuration's folder")
+            raw = self._raw(path, at)
+            return None if raw is None else raw.decode("utf-8-sig")
         except OSError as error:
             self._problems.add(at, f"cannot be read ({path}): {error.strerror}")
         except UnicodeDecodeError as error:
@@ -88,6 +88,21 @@ class TagLists:
             self._mark((*at, row), Row(name, row, {}))
             self._problems.add((*at, row), "is not UTF-8", "a spreadsheet saves it as 'CSV UTF-8'")
         return None
+
+    def _raw(self, path: FilePath, at: Path) -> bytes | None:
+        """Return what a file holds, None where it can be no list. Raises OSError."""
+        if not path.exists():
+            self._problems.add(at, f"names no file: {path} is not there", "paths begin at the configuration's folder")
+            return None
+        if not path.is_file():  # a folder; or a pipe or a port, which might never end
+            self._problems.add(at, f"cannot be read ({path}): it is no file")
+            return None
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            self._problems.add(at, f"cannot be read ({path}): it is larger than {MOST_BYTES >> 20} MiB")
+            return None
+        return raw
 
     def _headings(self, name: str, found: sheet.Sheet, at: Path) -> list[str]:
         """Return the column that each heading stands for: itself, what was probably meant, or "" for none."""

@@ -28,6 +28,7 @@ _NOT_OF_WAVEFORMS = {
     "report": "cannot compare waveforms",
     "labels": "cannot name a waveform",
     "current_loop": "cannot watch a waveform",
+    "missing": "cannot be told in a waveform",
 }
 _CURES = {
     "limits": "give the machine's vibration level (mm/s) a tag of its own, with the role 'vibration'",
@@ -115,6 +116,9 @@ class Tags:
             problems.add((*at, "scale"), "cannot be 0: every value would be the same", "leave it out for no scaling")
         if form.current_loop is not None:
             return tagparts.current_loop(form.current_loop, (*at, "current_loop"), problems)
+        if "scale" in given and "offset" not in given and known.offset and form.scale != known.scale:
+            what = f"needs 'offset' beside it: that of the profile ({known.offset:g}) goes with its own scale"
+            problems.add((*at, "scale"), f"{what} ({known.scale:g})", "give both, or neither")
         scale = form.scale if "scale" in given else known.scale
         return scale, form.offset if "offset" in given else known.offset, known.loop
 

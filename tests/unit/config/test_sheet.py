@@ -48,6 +48,7 @@ def test_blanks_beside_the_cells() -> None:
 def test_old_line_ends() -> None:
     """Lines may end as they did on old Macintoshes."""
     assert read("a;b\r1;2\r").rows == ((2, ("1", "2")),)
+    assert read("a;b\r1,5;2,5\r").rows == ((2, ("1,5", "2,5")),)
 
 
 @given(st.text())

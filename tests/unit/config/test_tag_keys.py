@@ -167,6 +167,7 @@ def test_told(problems: Any, more: str, told: str) -> None:
     [
         ('report = "change"', "tag[0].report cannot compare waveforms; leave it out: each one is kept"),
         ('labels = { 0 = "a" }', "tag[0].labels cannot name a waveform"),
+        ("missing = [0]", "tag[0].missing cannot be told in a waveform"),
         ("current_loop = { raw = [4, 20], value = [0, 10] }", "tag[0].current_loop cannot watch a waveform; give 'scale' and 'offset'"),
     ],
 )  # fmt: skip
@@ -213,11 +214,28 @@ def test_a_profile_fills_in(load: Any, plugins: Any, tmp_path: Path) -> None:
     assert (tag.role, tag.unit, tag.scale, tag.offset) == (Role.POWER, "kW", 0.1, 5.0)
     assert (tag.missing, tag.labels, tag.loop) == ((-1.0,), ((0, "off"), (1, "on")), CurrentLoop(4.0, 20.0))
     assert meters.looked_in == [tmp_path / "profiles" / "fake"]
-    own = 'role = "load"\nunit = ""\nscale = 1\nmissing = []\nlabels = {}\n'
+    own = 'role = "load"\nunit = ""\nscale = 1\noffset = 0\nmissing = []\nlabels = {}\n'
     (tag,) = load(bare + own).tags
-    assert (tag.role, tag.unit, tag.scale, tag.offset, tag.missing, tag.labels) == (Role.LOAD, "", 1.0, 5.0, (), ())
+    assert (tag.role, tag.unit, tag.scale, tag.offset, tag.missing, tag.labels) == (Role.LOAD, "", 1.0, 0.0, (), ())
     (tag,) = load(bare + "current_loop = { raw = [0, 100], value = [0, 1] }").tags
     assert (tag.scale, tag.offset, tag.loop) == (0.01, 0.0, CurrentLoop(0.0, 100.0))
+
+
+def test_a_scale_without_the_offset_that_goes_with_it(load: Any, problems: Any, plugins: Any) -> None:
+    """Another scale than the profile's beside the profile's offset would be neither unit: both are given, or neither."""
+    plugins["fake"] = Meters(plugins["fake"])
+    text = TAG.replace("h1", "p1")
+    (found,) = problems(text + "scale = 0.18\n")
+    assert "tag[0].scale needs 'offset' beside it: that of the profile (5) goes with its own scale (0.1)" in found
+    for more, expected in (
+        ("scale = 0.1", (0.1, 5.0)),
+        ("offset = 4.5", (0.1, 4.5)),
+        ("scale = 2\noffset = 0", (2.0, 0.0)),
+    ):
+        (tag,) = load(text + more).tags
+        assert (tag.scale, tag.offset) == expected
+    (tag,) = load(TAG.replace("h1", "n1") + "scale = 0.001").tags
+    assert (tag.scale, tag.offset) == (0.001, 0.0)
 
 
 def test_a_role_that_nobody_says(problems: Any, plugins: Any) -> None:

@@ -14,7 +14,7 @@ import tomlkit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shoptwin.config.taglists import columns
+from shoptwin.config.taglists import MOST_BYTES, columns
 from shoptwin.domain.tag import Role
 
 if TYPE_CHECKING:
@@ -248,12 +248,17 @@ def test_both_places(told: Any) -> None:
         ('["press-3.csv", "gone.csv"]', "machine[0].tag_list[1] names no file"),
         ('["press-3.csv", "press-3.csv"]', "machine[0].tag_list[1] names 'press-3.csv' twice"),
         ('"."', "machine[0].tag_list cannot be read"),
+        ('"/dev/zero"', "machine[0].tag_list cannot be read (/dev/zero): it is no file"),
+        ('"a\\u0000b"', "machine[0].tag_list names no file"),
+        ('"large.csv"', "machine[0].tag_list cannot be read"),
         ("5", "machine[0].tag_list must be text in quotes or a list, not a whole number (5)"),
         ("[5]", "machine[0].tag_list[0] must be text in quotes, not a whole number (5)"),
     ],
 )
-def test_lists_that_cannot_be_read(told: Any, value: str, told_as: str) -> None:
+def test_lists_that_cannot_be_read(told: Any, tmp_path: Path, value: str, told_as: str) -> None:
     """A list that is not there, or no list, is told where the configuration names it."""
+    with (tmp_path / "large.csv").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
     (found,) = told(ROW, LISTED.replace('"press-3.csv"', value))
     assert f"shoptwin.toml:10: {told_as}" in found
 
