@@ -36,7 +36,9 @@ DECIMALS = range(5)
 """Places behind the point that values may be rounded to."""
 SPARE = 3
 """Bits of a mantissa that a rounded figure must leave free, so that it is no accident."""
-LETTER, MARK = 5.5, 8.0
+RARE = 12.0
+"""Bits for registers to hold text at all: four bytes of any number are printable once in fifty times."""
+LETTER, MARK = 5.5, 10.0
 """Bits for a letter, digit or blank of a text, and for any other printable character."""
 ODD = 4.0
 """Bits for a capital behind a small letter: swapped bytes look like this."""
@@ -155,7 +157,7 @@ def _trailing(number: int) -> int:
 
 def text(texts: Sequence[str]) -> float:
     """Return the bits of a history of texts; infinite where one is not printable."""
-    cost = 6.0
+    cost = RARE
     for n, told in enumerate(texts):
         if not told.isascii() or not told.isprintable():
             return math.inf

@@ -91,15 +91,15 @@ async def test_a_meter_that_serves_pairs(peek, device):
 
 async def test_silence_around_is_no_obstacle(peek, device):
     """A device that says nothing to what it does not have is still looked at."""
-    device.put(0, 1, 2)
+    device.put(5, 1, 2)
 
     def mute(*request):
         pdu = device.answer(*request)
         return None if pdu[0] & 0x80 else pdu
 
     device.before = mute
-    view = await (await peek(device.port, "holding:0", timeout="50ms")).look()
-    assert [c.address for c in view.cells] == [0, 1]
+    view = await (await peek(device.port, "holding:5", timeout="50ms")).look()
+    assert [c.address for c in view.cells] == [5, 6]
 
 
 async def test_bits(peek, device):

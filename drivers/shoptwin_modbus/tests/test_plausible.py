@@ -184,6 +184,12 @@ def test_text():
     assert weigh(swapped)[0].suffix == "string[18]:BADC"
 
 
+def test_short_text():
+    """Four letters are text, four printable bytes of a number are not."""
+    assert weigh(np.tile(registers(["Pump"], "text"), (3, 1)))[0].suffix == "string[4]"
+    assert weigh(np.tile(registers([55.12345], "float32"), (3, 1)))[0].suffix == "float32"
+
+
 def test_decimal_digits():
     """A counter in BCD is told from binary once digits have carried over."""
     best = weigh(registers(range(1985, 2015), "bcd16"))[0]
@@ -196,6 +202,13 @@ def test_what_does_not_change_is_never_likely():
     assert ranking[0].suffix == "float32"
     assert {r.verdict for r in ranking} <= {Verdict.POSSIBLE, Verdict.UNLIKELY}
     assert ranking[0].reason == "does not change"
+
+
+@pytest.mark.parametrize("order", [Order.ABCD, Order.CDAB], ids=lambda order: order.name)
+def test_a_constant_measurement_has_a_usual_size(order):
+    """Even without change a measured value is told from its other orders, by its size."""
+    ranking = weigh(np.tile(registers([55.12345], "float32", order), (5, 1)))
+    assert ranking[0].suffix == ("float32" if order is Order.ABCD else f"float32:{order.name}")
 
 
 def test_no_value_at_times():
@@ -243,3 +256,11 @@ def test_costs_are_finite(values):
     assert 0 < telling.whole(values, 64) < 1e5
     assert telling.whole([values[0]] * len(values), 64) <= telling.whole(values, 64) + 1e-9
     assert 0 < telling.real(np.array(values, np.int64).view(np.float64)) < 1e5
+
+
+def test_usual_magnitudes_are_cheap():
+    """Sizes that measured values have cost less than those that they hardly ever have, round figures the least."""
+    costs = [telling.real(np.array([value], np.float32)) for value in (60.0, 63.41234, 3.14159e8, 3.14159e-20)]
+    assert costs == sorted(costs)
+    assert costs[3] > costs[1] + 10
+    assert telling.whole([40], 16) < telling.whole([40_000], 16) < telling.whole([-25_536], 16) + 3

@@ -234,6 +234,14 @@ async def test_the_budget_is_kept(scan, device):
     assert any("--budget" in note for note in report.notes)
 
 
+async def test_the_budget_ends_the_search_for_units(scan, device):
+    """A budget that does not even suffice to find the units is kept too."""
+    device.put(0, 1)
+    report = await scan(units=tuple(range(1, 50)), budget=3)
+    assert len(device.requests) == report.requests == 3
+    assert not report.finished
+
+
 async def test_the_rate_is_kept(scan, device):
     """Requests come no faster than declared."""
     device.put(0, *range(10))
