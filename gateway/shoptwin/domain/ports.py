@@ -149,7 +149,7 @@ class Scanning(Protocol):
         `tell` hears before each request how far it is, and what has been found so far. A cancelled scan lets go.
 
         Raises:
-            NotConnected: the URL leads nowhere. ConfigError: the wish cannot be met there.
+            NotConnected: the URL leads nowhere. DriverError: the wish cannot be met there.
         """
 
 
