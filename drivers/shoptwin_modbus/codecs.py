@@ -134,16 +134,22 @@ class Values:
     codec: Codec
     index: NDArray[np.intp]
     into: NDArray[np.intp]
+    run: slice | None
+    """Where all of them stand side by side as they are to be decoded, as mostly: nothing need be picked."""
 
     @classmethod
     def of(cls, codec: Codec, starts: Sequence[int], orders: Sequence[Order], into: Sequence[int]) -> Values:
         """Build from where each value starts in the buffer (bytes) and its order."""
         rows = [start + order.indices(codec.size) for start, order in zip(starts, orders, strict=True)]
-        return cls(codec, np.array(rows, np.intp).reshape(-1, codec.size), np.array(into, np.intp))
+        index = np.array(rows, np.intp).reshape(-1, codec.size)
+        first, last = (int(index[0, 0]), int(index[-1, -1])) if index.size else (0, -1)
+        whole = np.array_equal(index.ravel(), np.arange(first, last + 1))
+        return cls(codec, index, np.array(into, np.intp), slice(first, last + 1) if whole else None)
 
     def put(self, buffer: NDArray[np.uint8], column: NDArray[Any]) -> NDArray[np.intp] | None:
         """Decode out of the buffer into a column; return the places of those that are no values, if there are any."""
-        found = self.codec.decode(buffer[self.index])
+        raw = buffer[self.index] if self.run is None else buffer[self.run].reshape(self.index.shape)
+        found = self.codec.decode(raw)
         if not isinstance(found, tuple):
             column[self.into] = found
             return None

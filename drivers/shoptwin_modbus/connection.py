@@ -79,16 +79,20 @@ class ModbusConnection:
         self._known |= plan.units
         turn = Turn(self._asker, plan.layout, self._terrain, self._line.units, group.period / 1e9)
         await turn.take()
-        try:
-            waveforms = await plan.waveforms.take(turn.ask)
-        except NotConnected:
-            if not turn.replied:
-                raise
-            waveforms = plan.waveforms.lost()  # a device that cannot stand so many requests still serves the rest
-        if plan.units and not turn.replied:
+        waveforms = await self._waveforms(plan, turn) if plan.waveforms else None
+        if not turn.replied and plan.units:
             self._check_alive(plan.units)
         batches = turn.batches(group.name)
         return batches if waveforms is None else (*batches, waveforms)
+
+    @staticmethod
+    async def _waveforms(plan: _Plan, turn: Turn) -> SampleBatch | None:
+        try:
+            return await plan.waveforms.take(turn.ask)
+        except NotConnected:
+            if not turn.replied:
+                raise
+            return plan.waveforms.lost()  # a device that cannot stand so many requests still serves the rest
 
     def talk(self) -> Talk:
         """Return the counters since this connection was made; also which units answer, and what they refuse."""
@@ -132,7 +136,7 @@ class ModbusConnection:
                 self._forget()
         self._terrain.reconsider(asyncio.get_running_loop().time())
         if plan.layout.version != self._terrain.version:
-            plan.layout = self._layout(group)
+            plan.use(self._layout(group))
         return plan
 
     def _layout(self, group: Group) -> Layout:
@@ -158,11 +162,15 @@ class _Plan:
     group: Group
     layout: Layout
     waveforms: Waveforms
+    units: frozenset[int] = frozenset()
+    """The units that are asked for anything."""
 
-    @property
-    def units(self) -> frozenset[int]:
-        """The units that are asked for anything."""
-        return self.layout.members | self.waveforms.units
+    def use(self, layout: Layout) -> None:
+        """Read by another layout from now on."""
+        self.layout, self.units = layout, layout.members | self.waveforms.units
+
+    def __post_init__(self) -> None:
+        self.use(self.layout)
 
 
 def _named(units: Sequence[int]) -> str:

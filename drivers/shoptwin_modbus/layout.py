@@ -30,6 +30,8 @@ class Column:
     tags: NDArray[np.int32]
     spans: NDArray[np.intp]
     parts: tuple[Values | Bits, ...]
+    no_times: NDArray[np.int64]
+    """Modbus tells no time: one column of zeros for all batches, which nobody may write to."""
 
     def batch(self, group: str, buffer: NDArray[np.uint8], status: NDArray[np.uint32]) -> SampleBatch:
         """Decode the column; `status` is per span. What came but is no value of its type is BadDecodingError."""
@@ -41,7 +43,8 @@ class Column:
                 codes[refused] = np.where(codes[refused] == 0, np.uint32(StatusCode.BAD_DECODING_ERROR), codes[refused])
         if self.kind is ValueKind.STR:
             values[codes != 0] = None
-        return SampleBatch.of(group, self.kind, self.tags, values, status=codes)
+        times = self.no_times
+        return SampleBatch.of(group, self.kind, self.tags, values, status=codes, source_time=times, server_time=times)
 
 
 class Layout:
@@ -69,8 +72,9 @@ class Layout:
         for block in blocks:
             self.units.setdefault(block.unit, []).append(block)
         self.members = frozenset(block.unit for block in (*blocks, *self.holes))
-        self._status = np.array([terrain.hole(span) or 0 for span in self.spans], np.uint32)
-        self._status[len(readable) + len(holes) :] = StatusCode.BAD_CONFIGURATION_ERROR
+        unread = [terrain.hole(span) or StatusCode.BAD_COMMUNICATION_ERROR for span in self.spans]
+        self._unread = np.array(unread, np.uint32)
+        self._unread[len(readable) + len(holes) :] = StatusCode.BAD_CONFIGURATION_ERROR
         self._base: list[int] = [0] * len(self.spans)
         self._size = self._place((*blocks, *alone))
         self.columns = self._columns(points, spans)
@@ -96,6 +100,7 @@ class Layout:
                 np.array([point.tag for point, _ in members], np.int32),
                 np.array([i for _, i in members], np.intp),
                 tuple(self._decoders([(point.address, self._base[i]) for point, i in members])),
+                _zeros(len(members)),
             )
             for kind, members in by_kind.items()
         )
@@ -114,16 +119,21 @@ class Layout:
         ]
 
     def blank(self) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-        """Return an empty buffer, and the status of each span before anything was read: Good, where it will be read."""
-        return np.zeros(self._size, np.uint8), self._status.copy()
+        """Return an empty buffer, and the status of each span before anything was read: nothing is Good yet."""
+        return np.zeros(self._size, np.uint8), self._unread.copy()
 
-    def put(self, buffer: NDArray[np.uint8], block: Block, data: bytes) -> None:
-        """Put what came for a block, or for a part of one, to its place."""
+    def holes_of(self, unit: int) -> list[Block]:
+        """Return the holes of one unit."""
+        return [hole for hole in self.holes if hole.unit == unit]
+
+    def put(self, buffer: NDArray[np.uint8], status: NDArray[np.uint32], block: Block, data: bytes) -> None:
+        """Put what came for a block, or for a part of one, to its place: by this alone anything is Good."""
         at = self._base[block.first] - (self.spans[block.first].start - block.start) * _width(block)
         raw = np.frombuffer(data, np.uint8)
         if block.table.bits:
             raw = np.unpackbits(raw, count=block.size, bitorder="little")
         buffer[at : at + len(raw)] = raw
+        status[block.first : block.last] = StatusCode.GOOD
 
     def batches(self, group: str, buffer: NDArray[np.uint8], status: NDArray[np.uint32]) -> tuple[SampleBatch, ...]:
         """Decode everything, one batch a kind; `status` is per span."""
@@ -135,6 +145,12 @@ def span_of(address: ModbusAddress, unit: int) -> Span:
     return Span(
         unit if address.unit is None else address.unit, address.table, address.start, address.start + address.count
     )
+
+
+def _zeros(n: int) -> NDArray[np.int64]:
+    column = np.zeros(n, np.int64)
+    column.setflags(write=False)
+    return column
 
 
 def _width(block: Block) -> int:

@@ -35,7 +35,6 @@ class Turn:
         self._began = began = self._clock()
         self._visits: dict[int, Visit] = {}
         buffer, status = layout.blank()
-        status[status == StatusCode.GOOD] = StatusCode.BAD_COMMUNICATION_ERROR  # until it is read
         patience = min(LONGEST, max(period, asker.timing.timeout))
         self._poll = Poll(asker, layout, terrain, period, began + NARROW_FOR, began + patience, buffer, status)
 
@@ -50,9 +49,8 @@ class Turn:
         Raises:
             NotConnected: the connection is lost; nothing of this poll counts.
         """
-        for unit in sorted(self._layout.members, key=lambda unit: (self._units.failures(unit), unit)):
-            holes = [hole for hole in self._layout.holes if hole.unit == unit]
-            await self._visit(unit, self._layout.units.get(unit, []), holes)
+        for unit in self._units.healthiest_first(self._layout.members):
+            await self._visit(unit, self._layout.units.get(unit, []), self._layout.holes_of(unit))
         visits = self._visits.values()
         if any(visit.well for visit in visits) and not any(visit.narrowed for visit in visits):
             self._poll.terrain.settle()

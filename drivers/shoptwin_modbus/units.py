@@ -60,6 +60,10 @@ class Units:
         """Return the turns in a row in which a unit was of no use."""
         return self._get(unit).failures
 
+    def healthiest_first(self, units: Iterable[int]) -> list[int]:
+        """Return units in the order in which to ask them: those that fail come last."""
+        return sorted(units, key=lambda unit: (self.failures(unit), unit))
+
     def open(self, unit: int) -> bool:
         """Tell whether a unit's breaker is open: it is left alone, but for one cheap request now and then."""
         return self.failures(unit) >= STRIKES

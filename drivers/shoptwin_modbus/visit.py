@@ -55,9 +55,8 @@ class Poll:
             self.status[block.first : block.last] = status
 
     def put(self, block: Block, data: bytes) -> None:
-        """Put what came for a block in its place: by this alone anything is Good."""
-        self.layout.put(self.buffer, block, data)
-        self.status[block.first : block.last] = StatusCode.GOOD
+        """Put what came for a block in its place."""
+        self.layout.put(self.buffer, self.status, block, data)
 
 
 class Visit:
@@ -104,7 +103,7 @@ class Visit:
             rest = await self._side_by_side(rest)
         if not going_on:
             self._poll.mark(rest, self.status)
-        elif await self._one_by_one(rest) and (self.useful or not blocks):
+        elif await self._one_by_one(rest) and (self.useful or not blocks) and holes:
             await self._ask_again(holes, alone=not blocks)
         for block in self.unanswered:
             self._note_silence(block)

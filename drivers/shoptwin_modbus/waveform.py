@@ -51,10 +51,11 @@ class Waveforms:
         self._first = 0
         self._patience = min(group.period / 2e9, LONGEST)
 
-    @property
-    def units(self) -> frozenset[int]:
+        self.units = frozenset(burst.unit for burst in self._bursts if burst.readable)
         """The units that are asked."""
-        return frozenset(burst.unit for burst in self._bursts if burst.readable)
+
+    def __bool__(self) -> bool:
+        return bool(self._bursts)
 
     @property
     def torn(self) -> int:
@@ -200,7 +201,7 @@ class _Marks:
         """
         buffer, status = self._layout.blank()
         for block in chain.from_iterable(self._layout.units.values()):
-            self._layout.put(buffer, block, await _fetch(ask, block))
+            self._layout.put(buffer, status, block, await _fetch(ask, block))
         number, ready = None, True
         for batch in self._layout.batches("marks", buffer, status):
             for tag, value, code in zip(batch.tag.tolist(), batch.values.tolist(), batch.status.tolist(), strict=True):

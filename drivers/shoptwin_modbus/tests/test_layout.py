@@ -19,6 +19,7 @@ from shoptwin_modbus.terrain import Terrain
 SIZE = 60
 """Registers, and bits, of the device."""
 GOOD, UNDECODED = StatusCode.GOOD, StatusCode.BAD_DECODING_ERROR
+UNREAD = StatusCode.BAD_COMMUNICATION_ERROR
 FORMATS = {"int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "uint64": ">Q",
            "float32": ">f", "float64": ">d"}  # fmt: skip
 
@@ -82,7 +83,7 @@ def read(world, group: Group, reach: Reach):
     buffer, status = layout.blank()
     for block in layout.units.get(1, ()):
         assert block.size <= reach.most(block.table)
-        layout.put(buffer, block, reply(world, block))
+        layout.put(buffer, status, block, reply(world, block))
     found = readings(layout.batches("g", buffer, status))
     assert all(len(each) == 1 for each in found.values())
     return {tag: (each[0].value, each[0].status) for tag, each in found.items()}
@@ -148,4 +149,4 @@ def test_what_touches_an_address_to_avoid_is_never_asked_for():
     assert layout.holes == ()
     _, status = layout.blank()
     refused = StatusCode.BAD_CONFIGURATION_ERROR
-    assert [status[span] for column in layout.columns for span in column.spans] == [GOOD, refused, refused, GOOD]
+    assert [status[span] for column in layout.columns for span in column.spans] == [UNREAD, refused, refused, UNREAD]
