@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from shoptwin.serve.client import Client
 
 _COUNTED = {"requests": "requests", "timeouts": "time-outs", "garbled": "garbled replies", "retries": "retries"}
-MOST_HOLES = 12
-"""Addresses that are named in one line."""
+MOST_NAMED = 12
+"""Addresses or units that are named in one line."""
 
 
 @click.command(short_help="How the gateway, its devices and its machines are.")
@@ -114,13 +114,17 @@ def _troubles(device: dict[str, Any]) -> Iterator[str]:
     """Say what does not answer behind a device that does, and what it refuses."""
     silent = [part for part, answers in device.get("parts", {}).items() if not answers]
     if silent and device["health"] == "connected":
-        yield f"no answer from {', '.join(silent)}: asked now and then"
+        yield f"no answer from {_some(silent)}: asked now and then"
     by_status: dict[str, list[str]] = {}
     for hole in device.get("holes", ()):
         by_status.setdefault(hole["status"], []).append(hole["address"])
     for status_, addresses in by_status.items():
-        more = f" and {len(addresses) - MOST_HOLES} more" if len(addresses) > MOST_HOLES else ""
-        yield f"refuses {', '.join(addresses[:MOST_HOLES])}{more} ({status_}): left out, and tried again now and then"
+        yield f"refuses {_some(addresses)} ({status_}): left out, and tried again now and then"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _talks(devices: list[dict[str, Any]]) -> None:
@@ -137,7 +141,12 @@ def _talk(device: dict[str, Any]) -> Iterator[str]:
         yield f"{device['bytes_sent']:,} bytes sent, {device['bytes_received']:,} received"
         if refused := device["exceptions"]:
             yield "exceptions: " + ", ".join(f"code {code} {count:,} times" for code, count in refused.items())
-    yield f"{device['polls']:,} polls, {device.get('late_polls', 0):,} late, {device['missed_polls']:,} missed"
+    if torn := device.get("torn_waveforms"):
+        yield f"{torn:,} waveforms dropped: changed while they were read"
+    if device["polls"] or not device.get("samples"):
+        yield f"{device['polls']:,} polls, {device.get('late_polls', 0):,} late, {device['missed_polls']:,} missed"
+    else:
+        yield f"{device['samples']:,} values, sent by the device itself"
     if device["latency_p50_ms"] is not None:
         yield f"a poll takes {device['latency_p50_ms']:g} ms (p50), {device['latency_p99_ms']:g} ms (p99)"
     if (skew := device.get("skew_s")) is not None:

@@ -164,7 +164,8 @@ def _machine(machine: dict[str, Any], zone: PlantTime, most: int) -> RenderableT
     for tag in tags[: _rows(machine, most)]:
         style = "green" if tag["quality"] == "Good" else "bold red" if tag["quality"].startswith("Bad") else "yellow"
         age = "-" if tag["age_s"] is None else f"{tag['age_s']:.0f} s"
-        table.add_row(tag["name"], tag.get("text") or number(tag["value"]), tag["unit"], Text(tag["quality"], style), age)
+        value = tag.get("text") or number(tag["value"])
+        table.add_row(tag["name"], value, tag["unit"], Text(tag["quality"], style), age)
     if left := len(tags) - _rows(machine, most):
         table.add_row(f"… {left} more", "", "", "", "")
     return Panel(table, title=title, title_align="left", box=box.ROUNDED)

@@ -43,6 +43,22 @@ def test_status_of_the_talk(shoptwin: Any, daemon: Any) -> None:
     assert max(map(len, found.splitlines())) <= 80
 
 
+def test_status_of_devices_of_every_sort(shoptwin: Any, daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that sends by itself has no polls to tell of; of a silent bus a few units are named; torn sets show."""
+    [device] = (status := daemon.status())["devices"]
+    told = ("device", "driver", "tags", "polls", "missed_polls", "bad_samples", "latency_p50_ms", "latency_p99_ms")
+    sends = {key: device[key] for key in told} | {"device": "cell", "health": "connected", "breaker": "closed",
+             "polls": 0, "samples": 12345, "latency_p50_ms": None, "latency_p99_ms": None}  # fmt: skip
+    bus = device | {"device": "bus", "health": "connected", "parts": {f"unit {n}": False for n in range(1, 248)}}
+    status["devices"] = [sends, bus | {"torn_waveforms": 3}]
+    monkeypatch.setattr(daemon, "status", lambda: status)
+    found = shoptwin("status", "--devices").output
+    assert "cell                12,345 values, sent by the device itself" in found
+    assert "unit 12 and 235 more: asked now and then" in " ".join(found.split())
+    assert "3 waveforms dropped" in found
+    assert max(map(len, found.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("words", [["--follow"], ["--follow", "--json"]])
 def test_follow_without_a_terminal(shoptwin: Any, daemon: Any, words: list[str]) -> None:
     """A live view into a pipe is a wrong usage, and what to use instead is said."""
