@@ -253,7 +253,7 @@ class Gateway:
         definitions = define(new.machines, new.devices)
         touched = touched_devices(old, new) | self._left_alone()
         stay = {name: task for name, task in self.devices.items() if name not in touched}
-        touched |= moved_devices(stay, self.table, self.drivers)
+        touched |= await asyncio.to_thread(moved_devices, stay, self.table, self.drivers)
         await self._end(*(f"device {name}" for name in touched))
         for name in touched:
             self.devices.pop(name, None)

@@ -64,7 +64,7 @@ def test_the_list_names_each_profile_with_where_it_comes_from(shoptwin, plant):
 def test_show_tells_source_notes_settings_and_registers(shoptwin, plant):
     """All that one must know to trust it, and how each value is made of the raw one."""
     found = shoptwin("profiles", "show", "vlt-fc302").output
-    assert "source: VLT AutomationDrive FC 301/302 Programming Guide" in found
+    assert "source: Danfoss design guides of the FC 300" in found
     assert "max_gap = 0" in found
     assert "8-30 Protocol" in found
     mine = shoptwin("profiles", "show", "oven", "-c", str(plant / "shoptwin.toml")).output
