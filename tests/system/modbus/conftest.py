@@ -39,7 +39,6 @@ from shoptwin.testing.faults import (
 )
 from shoptwin_modbus.plugin import ModbusPlugin
 from shoptwin_modbus.target import ModbusSettings
-from shoptwin_modbus.units import FIRST_REST, PROBE_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -59,11 +58,12 @@ ASSUMED = Assumption(TIMEOUT, TURNAROUND, GAP)
 def flows_within(link: Link) -> float:
     """Return the seconds after a fault within which every tag must be Good again.
 
-    That is the longest backoff that can be in force by then, the runtime's or that of a unit which was silent in three
-    turns, and a poll with a reply that is late in each of its blocks.
+    That is the longest backoff that can be in force by then, the runtime's or that of a unit's breaker, and a poll with
+    a late reply to each of its blocks. A breaker opens after three silent polls, for a second or, if that is longer, so
+    long that a probe takes a twentieth of the line's time; the longest fault can take one probe too, and double that.
     """
     silence = TIMEOUT + TURNAROUND * link.checked
-    return BACKOFF + max(FIRST_REST, PROBE_SHARE * silence) + 10 * silence
+    return BACKOFF + 2 * max(1.0, 20 * silence) + 10 * silence
 
 
 class Wanted(NamedTuple):
