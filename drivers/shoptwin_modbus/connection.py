@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import Hole, NotConnected, Talk, Timeout
-from shoptwin_modbus.asking import Asker
-from shoptwin_modbus.layout import Layout
-from shoptwin_modbus.places import name_place
-from shoptwin_modbus.planning import Reach
-from shoptwin_modbus.terrain import Terrain
-from shoptwin_modbus.turn import Turn
-from shoptwin_modbus.waveform import Waveforms
+from shoptwin_modbus.addresses.places import name_place
+from shoptwin_modbus.poll.asking import Asker
+from shoptwin_modbus.poll.layout import Layout
+from shoptwin_modbus.poll.planning import Reach
+from shoptwin_modbus.poll.terrain import Terrain
+from shoptwin_modbus.poll.turn import Turn
+from shoptwin_modbus.poll.waveform import Waveforms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from shoptwin.sdk import Group, SampleBatch
-    from shoptwin_modbus.line import Line
     from shoptwin_modbus.target import ModbusSettings
-    from shoptwin_modbus.wire import Wire
+    from shoptwin_modbus.wire.line import Line
+    from shoptwin_modbus.wire.wire import Wire
 
 
 class ModbusConnection:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoptwin_modbus.address import ModbusAddress, parse_address
+from shoptwin_modbus.addresses.address import ModbusAddress, parse_address
+from shoptwin_modbus.addresses.profiles import Profiles, by_profile
 from shoptwin_modbus.connection import ModbusConnection
-from shoptwin_modbus.line import Line
-from shoptwin_modbus.profiles import Profiles, by_profile
 from shoptwin_modbus.target import ModbusSettings
+from shoptwin_modbus.wire.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class ModbusPlugin:
 
     name = "modbus"
     Settings = ModbusSettings
-    schemes = ("tcp", "rtu", "rtu+tcp")
+    schemes = ("tcp", "tls", "rtu", "rtu+tcp")
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, int], Line] = {}
@@ -56,13 +56,13 @@ class ModbusPlugin:
 
     async def scan(self, settings: ModbusSettings, wish: ScanWish, tell: Callable[[ScanReport], None]) -> ScanReport:
         """Find out which units answer at a URL, what they are, and which addresses they serve."""
-        from shoptwin_modbus.scanning import Scan  # noqa: PLC0415 - for commissioning alone, never in the daemon
+        from shoptwin_modbus.discovery.scanning import Scan  # noqa: PLC0415 - for commissioning alone, never in the daemon
 
         return await Scan(settings, wish, tell).run()
 
     def peek(self, settings: ModbusSettings, address: str) -> Peeker:
         """Return what looks at an address, which needs no type."""
-        from shoptwin_modbus.peeking import ModbusPeeker  # noqa: PLC0415 - as above
+        from shoptwin_modbus.discovery.peeking import ModbusPeeker  # noqa: PLC0415 - as above
 
         return ModbusPeeker(settings, address)
 

@@ -11,11 +11,11 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 import msgspec
 
 from shoptwin.sdk import parse_duration
-from shoptwin_modbus.places import parse_place
-from shoptwin_modbus.planning import order
+from shoptwin_modbus.addresses.places import parse_place
+from shoptwin_modbus.poll.planning import order
 
 if TYPE_CHECKING:
-    from shoptwin_modbus.planning import Span
+    from shoptwin_modbus.poll.planning import Span
 
 PORT = 502
 TLS_PORT = 802

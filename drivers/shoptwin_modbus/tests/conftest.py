@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shoptwin.testing import free_port, group_of, readings
-from shoptwin_modbus.frames import sealed
 from shoptwin_modbus.plugin import ModbusPlugin
 from shoptwin_modbus.target import ModbusSettings
+from shoptwin_modbus.wire.frames import sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

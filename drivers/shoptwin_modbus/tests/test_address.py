@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoptwin.sdk import BadAddress, ValueKind
-from shoptwin_modbus.address import SAMPLES, Burst, ModbusAddress, Table, parse_address
-from shoptwin_modbus.codecs import CODECS, Order, bit_field, string
+from shoptwin_modbus.addresses.address import SAMPLES, Burst, ModbusAddress, Table, parse_address
+from shoptwin_modbus.addresses.codecs import CODECS, Order, bit_field, string
 
 registers = st.sampled_from([Table.HOLDING, Table.INPUT])
 units = st.none() | st.integers(0, 255)

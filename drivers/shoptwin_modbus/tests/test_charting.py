@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shoptwin_modbus.charting import BITS, REGISTERS, Answer, Chart
+from shoptwin_modbus.discovery.charting import BITS, REGISTERS, Answer, Chart
 
 END = 0xFFFF
 

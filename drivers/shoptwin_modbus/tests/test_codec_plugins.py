@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from shoptwin.sdk import BadAddress, ValueKind
-from shoptwin_modbus.address import parse_address
-from shoptwin_modbus.codec_plugins import plugged
-from shoptwin_modbus.codecs import Values
+from shoptwin_modbus.addresses.address import parse_address
+from shoptwin_modbus.addresses.codec_plugins import plugged
+from shoptwin_modbus.addresses.codecs import Values
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
@@ -90,7 +90,7 @@ def test_nothing_is_imported_until_it_is_needed(install):
 )
 def test_a_package_that_is_broken_is_named_with_the_cause(install, text, cause):
     """A type whose package cannot be used is BadAddress with the address, the cause and what to do."""
-    codec = "from shoptwin.sdk import ValueKind\nfrom shoptwin_modbus.codecs import Codec\n"
+    codec = "from shoptwin.sdk import ValueKind\nfrom shoptwin_modbus.addresses.codecs import Codec\n"
     install("broken_codec", text.format(codec=codec), "lazy48 = broken_codec:LAZY")
     with pytest.raises(BadAddress) as caught:
         parse_address("holding:1:lazy48")

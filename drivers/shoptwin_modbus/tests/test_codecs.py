@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shoptwin_modbus.codecs import CODECS, Bits, Codec, Order, Values, bit_field, string
+from shoptwin_modbus.addresses.codecs import CODECS, Bits, Codec, Order, Values, bit_field, string
 
 STRUCT = {
     "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q",

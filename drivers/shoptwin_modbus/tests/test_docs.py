@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shoptwin_modbus.address import TABLES, parse_address
-from shoptwin_modbus.codecs import CODECS, Order
-from shoptwin_modbus.mistakes import SYNONYMS
+from shoptwin_modbus.addresses.address import TABLES, parse_address
+from shoptwin_modbus.addresses.codecs import CODECS, Order
+from shoptwin_modbus.addresses.mistakes import SYNONYMS
 from shoptwin_modbus.target import ModbusSettings, parse_url
 
 HERE = Path(__file__).parent.parent

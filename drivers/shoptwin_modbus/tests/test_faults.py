@@ -9,7 +9,7 @@ import pytest
 
 from shoptwin.sdk import NotConnected, StatusCode, Timeout
 from shoptwin.testing import group_of, readings
-from shoptwin_modbus import units
+from shoptwin_modbus.poll import units
 from shoptwin_modbus.target import ModbusSettings
 
 GOOD = StatusCode.GOOD

@@ -13,11 +13,11 @@ from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.mei_message import ReadDeviceInformationRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
-from shoptwin_modbus.address import Table
-from shoptwin_modbus.frames import MbapCutter, Request, RtuCutter, crc16, identification, read, sealed
-from shoptwin_modbus.planning import Block
-from shoptwin_modbus.replies import Garbled, Refused, payload
-from shoptwin_modbus.tcp import STRIDE, Transactions
+from shoptwin_modbus.addresses.address import Table
+from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.wire.frames import MbapCutter, Request, RtuCutter, crc16, identification, read, sealed
+from shoptwin_modbus.wire.replies import Garbled, Refused, payload
+from shoptwin_modbus.wire.tcp import STRIDE, Transactions
 
 REQUESTS = {
     Table.COIL: ReadCoilsRequest,

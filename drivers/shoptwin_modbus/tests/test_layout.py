@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from shoptwin.sdk import Group, Point, StatusCode
 from shoptwin.testing import readings
-from shoptwin_modbus.address import ModbusAddress, Table, parse_address
-from shoptwin_modbus.codecs import CODECS, Order, bit_field, string
-from shoptwin_modbus.layout import Layout
-from shoptwin_modbus.planning import Reach, Span
-from shoptwin_modbus.terrain import Terrain
+from shoptwin_modbus.addresses.address import ModbusAddress, Table, parse_address
+from shoptwin_modbus.addresses.codecs import CODECS, Order, bit_field, string
+from shoptwin_modbus.poll.layout import Layout
+from shoptwin_modbus.poll.planning import Reach, Span
+from shoptwin_modbus.poll.terrain import Terrain
 
 SIZE = 60
 """Registers, and bits, of the device."""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shoptwin_modbus.address import Table
-from shoptwin_modbus.places import name_place, parse_place
-from shoptwin_modbus.planning import END, Block, Reach, Span, order, part, plan, unlike
+from shoptwin_modbus.addresses.address import Table
+from shoptwin_modbus.addresses.places import name_place, parse_place
+from shoptwin_modbus.poll.planning import END, Block, Reach, Span, order, part, plan, unlike
 
 
 @st.composite

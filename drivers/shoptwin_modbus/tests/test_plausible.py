@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoptwin.sdk import Verdict
-from shoptwin_modbus import telling
-from shoptwin_modbus.behaviour import behaviour
-from shoptwin_modbus.codecs import Order
-from shoptwin_modbus.plausible import weigh
+from shoptwin_modbus.addresses.codecs import Order
+from shoptwin_modbus.discovery import telling
+from shoptwin_modbus.discovery.behaviour import behaviour
+from shoptwin_modbus.discovery.plausible import weigh
 
 FORMATS = {"int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f",
            "float64": "d"}  # fmt: skip

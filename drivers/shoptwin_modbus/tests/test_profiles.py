@@ -11,9 +11,9 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from shoptwin.sdk import BadAddress, ConfigError, CurrentLoop, Role, ValueKind
-from shoptwin_modbus.address import parse_address
-from shoptwin_modbus.profile_file import load
-from shoptwin_modbus.profiles import SHIPPED, Profiles
+from shoptwin_modbus.addresses.address import parse_address
+from shoptwin_modbus.addresses.profile_file import load
+from shoptwin_modbus.addresses.profiles import SHIPPED, Profiles
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted(SHIPPED.glob("*.toml"))

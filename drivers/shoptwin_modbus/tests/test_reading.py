@@ -8,8 +8,8 @@ import pytest
 
 from shoptwin.sdk import NotConnected, StatusCode, Timeout
 from shoptwin.testing import group_of, readings
-from shoptwin_modbus import terrain
-from shoptwin_modbus import turn as turns
+from shoptwin_modbus.poll import terrain
+from shoptwin_modbus.poll import turn as turns
 from shoptwin_modbus.target import ModbusSettings
 
 GOOD = StatusCode.GOOD

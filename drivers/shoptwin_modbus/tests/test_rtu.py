@@ -8,12 +8,12 @@ import struct
 import pytest
 
 from shoptwin.sdk import NotConnected, Timeout
-from shoptwin_modbus.address import Table
-from shoptwin_modbus.frames import sealed
-from shoptwin_modbus.planning import Block
-from shoptwin_modbus.replies import Garbled
+from shoptwin_modbus.addresses.address import Table
+from shoptwin_modbus.poll.planning import Block
 from shoptwin_modbus.target import Target, Timing
-from shoptwin_modbus.wire import Wire
+from shoptwin_modbus.wire.frames import sealed
+from shoptwin_modbus.wire.replies import Garbled
+from shoptwin_modbus.wire.wire import Wire
 
 
 def block(start=0, size=1, unit=1):
@@ -254,7 +254,7 @@ async def test_debts_outlive_a_wire(rtu):
 async def test_line_that_is_never_silent(rtu, monkeypatch):
     """A line on which something always speaks is a Timeout that says what to look for."""
     peer, wire = rtu
-    monkeypatch.setattr("shoptwin_modbus.rtu.CHATTER", 0.3)
+    monkeypatch.setattr("shoptwin_modbus.wire.rtu.CHATTER", 0.3)
     await wire.dial(LINE)
 
     async def chatter():

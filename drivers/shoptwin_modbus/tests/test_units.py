@@ -10,8 +10,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from shoptwin.sdk import StatusCode, Timeout
 from shoptwin.testing import group_of, readings
+from shoptwin_modbus.poll.units import ALIVE, FIRST_REST, LONGEST_REST, PROBE_SHARE, STRIKES, Units
 from shoptwin_modbus.target import ModbusSettings
-from shoptwin_modbus.units import ALIVE, FIRST_REST, LONGEST_REST, PROBE_SHARE, STRIKES, Units
 
 TIMEOUT = StatusCode.BAD_TIMEOUT
 FAILURE = StatusCode.BAD_DEVICE_FAILURE

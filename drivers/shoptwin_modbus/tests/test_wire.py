@@ -14,13 +14,13 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from shoptwin.sdk import NotConnected, Timeout
-from shoptwin_modbus.address import Table
-from shoptwin_modbus.counters import Counters
-from shoptwin_modbus.identification import identify, parse
-from shoptwin_modbus.planning import Block
-from shoptwin_modbus.replies import Garbled, Refused
+from shoptwin_modbus.addresses.address import Table
+from shoptwin_modbus.poll.planning import Block
 from shoptwin_modbus.target import Target, Timing
-from shoptwin_modbus.wire import Wire
+from shoptwin_modbus.wire.counters import Counters
+from shoptwin_modbus.wire.identification import identify, parse
+from shoptwin_modbus.wire.replies import Garbled, Refused
+from shoptwin_modbus.wire.wire import Wire
 
 
 def block(start=0, size=1, unit=1, table=Table.HOLDING):

@@ -1,0 +1,1 @@
+"""What the text of an address means: places, types, device profiles. Pure; nothing here talks to a device."""

@@ -1,0 +1,77 @@
+"""The requests of one connection: a busy device is asked again, and each request knows another to synchronise with."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from shoptwin.sdk import Talk
+from shoptwin_modbus.poll.planning import unlike
+from shoptwin_modbus.wire.counters import Counters
+from shoptwin_modbus.wire.replies import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shoptwin_modbus.poll.planning import Block, Reach, Span
+    from shoptwin_modbus.target import ModbusSettings
+    from shoptwin_modbus.wire.wire import Wire
+
+BUSY = frozenset({5, 6})
+"""The exceptions by which a device says that it needs a while: acknowledge, and busy."""
+FIRST_PAUSE = 0.1
+"""Seconds after which a device that was busy is asked again; twice as long each time."""
+
+
+class Asker:
+    """Sends requests by one wire in the manner that one device's settings say."""
+
+    def __init__(self, wire: Wire, settings: ModbusSettings, reach: Reach) -> None:
+        self.abreast = settings.in_flight if wire.target.checked else 1
+        """How many requests the device takes at once."""
+        self.timing = settings.timing
+        self._wire = wire
+        self._counters = Counters()
+        self._retries = 0
+        self._reach = reach
+        self._most = settings.busy_retries
+        self._clock = asyncio.get_running_loop().time
+
+    @property
+    def cost(self) -> float:
+        """Seconds for which a request without a reply holds up whoever shares the wire."""
+        return self.timing.timeout + (0.0 if self._wire.target.checked else self.timing.turnaround)
+
+    def talk(self) -> Talk:
+        """Return what was counted: of this connection alone, even where others use the same wire."""
+        counted = self._counters
+        return Talk(
+            requests=counted.requests,
+            bytes_sent=counted.bytes_sent,
+            bytes_received=counted.bytes_received,
+            timeouts=counted.timeouts,
+            garbled=counted.garbled,
+            retries=self._retries,
+            exceptions={str(code): times for code, times in sorted(counted.exceptions.items())},
+        )
+
+    async def ask(self, block: Block, spans: Sequence[Span], others: Iterable[Block], until: float) -> bytes:
+        """Ask for a block of `spans`, while the device is busy again and again until a time of the loop's clock.
+
+        `others` are blocks that are read of the same unit anyway.
+
+        Raises:
+            Timeout, NotConnected, Refused, Garbled: as `Wire.ask`.
+        """
+        other = None if self._wire.target.checked else unlike(block, spans, others, self._reach)
+        pause = FIRST_PAUSE
+        for _ in range(self._most):
+            try:
+                return await self._wire.ask(block, self.timing, other, self._counters)
+            except Refused as refusal:
+                if refusal.code not in BUSY or self._clock() + pause > until:
+                    raise
+            self._retries += 1
+            await asyncio.sleep(pause)
+            pause *= 2
+        return await self._wire.ask(block, self.timing, other, self._counters)

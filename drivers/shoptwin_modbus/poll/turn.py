@@ -1,0 +1,97 @@
+"""One poll of one group: every unit in turn, those that answered last first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from shoptwin.sdk import StatusCode, Timeout
+from shoptwin_modbus.poll.visit import Poll, Visit
+
+if TYPE_CHECKING:
+    from shoptwin.sdk import SampleBatch
+    from shoptwin_modbus.poll.asking import Asker
+    from shoptwin_modbus.poll.layout import Layout
+    from shoptwin_modbus.poll.planning import Block
+    from shoptwin_modbus.poll.terrain import Terrain
+    from shoptwin_modbus.poll.units import Units
+
+NARROW_FOR = 10.0
+"""Seconds into a poll after which nothing is narrowed down any more; the next poll goes on with it."""
+LONGEST = 12.0
+"""Seconds into a poll after which units that have failed before are not asked any more …"""
+LATEST = 20.0
+"""… and after which none is: the runtime takes a poll of 30 s for hung."""
+
+
+class Turn:
+    """The state of one poll; `period` of the group, in seconds."""
+
+    def __init__(self, asker: Asker, layout: Layout, terrain: Terrain, units: Units, period: float) -> None:
+        self._layout = layout
+        self._units = units
+        self._cost = asker.cost
+        self._clock = asyncio.get_running_loop().time
+        self._began = began = self._clock()
+        self._visits: dict[int, Visit] = {}
+        buffer, status = layout.blank()
+        patience = min(LONGEST, max(period, asker.timing.timeout))
+        self._poll = Poll(asker, layout, terrain, period, began + NARROW_FOR, began + patience, buffer, status)
+
+    @property
+    def replied(self) -> bool:
+        """Whether any unit gave any reply."""
+        return any(visit.useful or visit.failing for visit in self._visits.values())
+
+    async def take(self) -> None:
+        """Read every unit.
+
+        Raises:
+            NotConnected: the connection is lost; nothing of this poll counts.
+        """
+        for unit in self._units.healthiest_first(self._layout.members):
+            await self._visit(unit, self._layout.units.get(unit, []), self._layout.holes_of(unit))
+        visits = self._visits.values()
+        if any(visit.well for visit in visits) and not any(visit.narrowed for visit in visits):
+            self._poll.terrain.settle()
+
+    async def ask(self, block: Block) -> bytes:
+        """Ask for something that is not in the layout: a part of a waveform.
+
+        Raises:
+            Timeout: no reply, or the unit is left alone for now. NotConnected, Refused, Garbled: as `Wire.ask`.
+        """
+        unit = block.unit
+        visit = self._visits.setdefault(unit, Visit(self._poll, unit))
+        if visit.over or self._units.rests(unit, self._clock()):
+            raise Timeout(f"unit {unit} does not answer", "check the unit's number, its wiring and power")
+        try:
+            return await visit.ask(block)
+        except Timeout:
+            visit.unanswered.append(block)
+            raise
+        finally:
+            self._count(unit, visit)
+
+    def batches(self, group: str) -> tuple[SampleBatch, ...]:
+        """Return what was read."""
+        return self._layout.batches(group, self._poll.buffer, self._poll.status)
+
+    async def _visit(self, unit: int, blocks: list[Block], holes: list[Block]) -> None:
+        passed = self._clock() - self._began
+        if passed > LATEST or (passed > LONGEST and self._units.failures(unit) > 0):
+            self._poll.mark(blocks, StatusCode.BAD_TIMEOUT)
+        elif self._units.rests(unit, self._clock()):
+            self._poll.mark(blocks, self._units.status(unit))
+        else:
+            visit = self._visits[unit] = Visit(self._poll, unit)
+            await visit.read(blocks, holes, probing=self._units.open(unit))
+            self._count(unit, visit)
+
+    def _count(self, unit: int, visit: Visit) -> None:
+        if visit.useful:
+            self._units.answered(unit, self._clock())
+        elif visit.failing or visit.unanswered:
+            silent = not visit.failing  # only silence holds up the line
+            cost = self._cost if silent else 0.0
+            self._units.failed(unit, self._clock(), visit.status, silent=silent, cost=cost)

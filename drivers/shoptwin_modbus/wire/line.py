@@ -1,0 +1,58 @@
+"""What is behind one URL, and shared by all devices there: the wire of a serial port, and how its units behave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoptwin.sdk import NotConnected
+from shoptwin_modbus.poll.units import Units
+
+if TYPE_CHECKING:
+    from shoptwin_modbus.target import Target
+    from shoptwin_modbus.wire.rtu import Debts
+    from shoptwin_modbus.wire.wire import Wire
+
+
+class Line:
+    """One URL. Devices on one serial port share its wire, counted; over TCP each has a wire of its own."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.units = Units()
+        self._transaction = 0
+        self._debts: Debts = {}
+        self._shared: Wire | None = None
+        self._users = 0
+
+    def join(self, target: Target, in_flight: int = 1) -> Wire:
+        """Return a wire to use, not dialled yet where it is new; give it back with `leave`.
+
+        `in_flight`: how many requests the device takes at once, over TCP and TLS.
+
+        Raises:
+            NotConnected: another device uses the same port with other parameters.
+        """
+        from shoptwin_modbus.wire.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing the driver must not
+
+        if not target.serial:
+            return Wire(target, self._transaction, in_flight, debts=self._debts)
+        if self._shared is None:
+            self.target = target
+            self._shared = Wire(target, debts=self._debts)
+        elif target != self.target:
+            raise NotConnected(
+                f"{target} is in use as {self.target}",
+                "give all devices on one port the same baud, parity, stop and bits",
+            )
+        self._users += 1
+        return self._shared
+
+    def leave(self, wire: Wire) -> None:
+        """Give a wire back; the last one to leave a shared wire closes it."""
+        if wire is self._shared:
+            self._users -= 1
+            if self._users:
+                return
+            self._shared = None
+        self._transaction = wire.transaction
+        wire.close()
