@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,17 @@ from shoptwin.sdk import SampleBatch, StatusCode, ValueKind, Waveform
 from shoptwin_opcua import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from shoptwin_opcua.decode import Row
+    from shoptwin_opcua.resolve import Target
+    from shoptwin_opcua.values import Block, Values
 
 BAD = int(StatusCode.BAD)
+_MISMATCH = np.uint32(StatusCode.BAD_TYPE_MISMATCH)
+_COLUMNS = ("tag", "values", "status", "source_time", "server_time")
 _KINDS = {
     decode.BOOLEAN: ValueKind.BOOL,
     **dict.fromkeys(range(2, 9), ValueKind.I8),
@@ -43,46 +50,116 @@ def kind_of(row: Row) -> ValueKind | None:
     return _KINDS.get(row.type)
 
 
+class Places:
+    """Where the values of an answer go: the points, in the order they are asked for, or by handle."""
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self.targets = list(targets)
+        self.tags = np.array([target.tag for target in self.targets], np.int32)
+        self.waves = np.array([target.wish is ValueKind.WAVEFORM for target in self.targets], bool)
+        """Which are to be waveforms: a single number is none."""
+
+
+class _Column:
+    """What was collected of one kind, one by one and many at a time, and where each stood."""
+
+    def __init__(self) -> None:
+        self.rows: tuple[list[int], list[int], list[Any], list[int], list[int], list[int]] = ([], [], [], [], [], [])
+        self.parts: list[tuple[NDArray[np.intp], SampleBatch]] = []
+
+    def batch(self, group: str, kind: ValueKind) -> tuple[int, SampleBatch]:
+        """Return where the first one stood, and all in their order."""
+        order, tags, values, status, source, server = self.rows
+        if order:
+            of_rows = SampleBatch.of(
+                group, kind, tags, values,
+                status=status, source_time=np.array(source, np.int64), server_time=np.array(server, np.int64),
+            )  # fmt: skip
+            self.parts.append((np.array(order), of_rows))
+        places, whole = self.parts[0]
+        if len(self.parts) > 1:
+            places = np.concatenate([part for part, _ in self.parts])
+            by_place = places.argsort(kind="stable")
+            columns: dict[str, Any] = {
+                name: np.concatenate([getattr(batch, name) for _, batch in self.parts])[by_place] for name in _COLUMNS
+            }
+            whole = replace(whole, **columns)
+        return int(places.min()), replace(whole, group=group)
+
+
 class Columns:
     """Collects values of one group and hands them over as batches."""
 
     def __init__(self) -> None:
-        self._columns: dict[ValueKind, tuple[list[int], list[Any], list[int], list[int], list[int]]] = {}
+        self._columns: dict[ValueKind, _Column] = {}
+        self._count = 0
         self.unrated = False
         """Whether an array came whose sampling rate is not known."""
 
     def add(self, tag: int, wish: ValueKind | None, rate: float | None, row: Row) -> None:
         """Take one value; `rate` in Hz is for an array."""
+        self._add(self._count, tag, wish, rate, row)
+        self._count += 1
+
+    def bad(self, tag: int, status: int) -> None:
+        """Say of a tag that it has no value and why."""
+        self.add(tag, None, None, decode.Row(0, None, status, 0, 0))
+
+    def extend(self, places: Places, values: Values, at: NDArray[np.intp]) -> None:
+        """Take an answer; `at` [n] is the place of each of its values, -1 for one that is not wanted."""
+        for index, row in values.rows:
+            if (one := int(at[index])) >= 0:
+                target = places.targets[one]
+                self._add(self._count + index, target.tag, target.wish, target.rate, row)
+        for block in values.blocks:
+            place = at[block.at]
+            wanted = place >= 0
+            self._take(places, block if wanted.all() else block.where(wanted), place[wanted])
+        self._count += values.count
+
+    def batches(self, group: str) -> list[SampleBatch]:
+        """Return what was collected, one batch a kind of value."""
+        found = [column.batch(group, kind) for kind, column in self._columns.items()]
+        return [batch for _, batch in sorted(found, key=lambda each: each[0])]
+
+    def _add(self, order: int, tag: int, wish: ValueKind | None, rate: float | None, row: Row) -> None:
         type_, value, status, source, server = row
         kind = _KINDS.get(type_)
         if status >= BAD:
             kind, value = ValueKind.F8, np.nan
         elif kind is None or value is None or wish is ValueKind.WAVEFORM:
             kind, value, status = self._unusual(wish, rate, row)
-        columns = self._columns.get(kind)
-        if columns is None:
-            columns = self._columns[kind] = ([], [], [], [], [])
-        columns[0].append(tag)
-        columns[1].append(value)
-        columns[2].append(status)
-        columns[3].append(source)
-        columns[4].append(server)
+        column = self._column(kind).rows
+        column[0].append(order)
+        column[1].append(tag)
+        column[2].append(value)
+        column[3].append(status)
+        column[4].append(source)
+        column[5].append(server)
 
-    def bad(self, tag: int, status: int) -> None:
-        """Say of a tag that it has no value and why."""
-        self.add(tag, None, None, decode.Row(0, None, status, 0, 0))
+    def _take(self, places: Places, block: Block, at: NDArray[np.intp]) -> None:
+        """Take scalars of one type; what `_add` does, for many at a time."""
+        if not len(at):
+            return
+        order, kind = block.at + self._count, _KINDS[block.type]
+        status = np.where(places.waves[at] & (block.status < BAD), _MISMATCH, block.status)
+        batch = SampleBatch.of(
+            "", kind, places.tags[at], block.values,
+            status=status, source_time=block.source_time, server_time=block.server_time,
+        )  # fmt: skip
+        bad = status >= BAD
+        if bad.any():
+            lost = replace(batch.where(bad), kind=ValueKind.F8, values=np.full(int(bad.sum()), np.nan))
+            self._column(ValueKind.F8).parts.append((order[bad], lost))
+            order, batch = order[~bad], batch.where(~bad)
+        if len(batch):
+            self._column(kind).parts.append((order, batch))
 
-    def batches(self, group: str) -> list[SampleBatch]:
-        """Return what was collected, one batch a kind of value."""
-        return [
-            SampleBatch.of(
-                group, kind, tags, values,
-                status=status,
-                source_time=np.array(source, np.int64),
-                server_time=np.array(server, np.int64),
-            )
-            for kind, (tags, values, status, source, server) in self._columns.items()
-        ]  # fmt: skip
+    def _column(self, kind: ValueKind) -> _Column:
+        column = self._columns.get(kind)
+        if column is None:
+            column = self._columns[kind] = _Column()
+        return column
 
     def _unusual(self, wish: ValueKind | None, rate: float | None, row: Row) -> tuple[ValueKind, Any, int]:
         """Return kind, value and status of what is not simply a scalar."""

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 EPOCH = 116_444_736_000_000_000
 """1970 in ticks of 100 ns since 1601, which is how OPC UA keeps time."""
-_LAST = 2**63 - 1
+LAST = 2**63 - 1
+"""The last ns since 1970 that is kept: in the year 2262."""
+FINEST = 9999
+"""Units of 10 ps; more than that are taken for this (Part 6, 5.2.2.17)."""
 _DEPTH = 8
 
 BOOLEAN, STRING, DATE_TIME, GUID, _BYTE_STRING, XML, NODE_ID, EXPANDED_NODE_ID = 1, 12, 13, 14, 15, 16, 17, 18
@@ -26,12 +29,12 @@ STATUS_CODE, QUALIFIED_NAME, LOCALIZED_TEXT, EXTENSION_OBJECT, DATA_VALUE, VARIA
 ARRAY, MATRIX = 0x80, 0x40
 """Flags beside the type: one dimension, more than one."""
 
-_SCALARS = {
+SCALARS = {
     BOOLEAN: Struct("<?"), 2: Struct("<b"), 3: Struct("<B"), 4: Struct("<h"), 5: Struct("<H"), 6: Struct("<i"),
     7: Struct("<I"), 8: Struct("<q"), 9: Struct("<Q"), 10: Struct("<f"), 11: Struct("<d"),
     DATE_TIME: Struct("<q"), STATUS_CODE: Struct("<I"),
 }  # fmt: skip
-_DTYPES = {type_: np.dtype(scalar.format) for type_, scalar in _SCALARS.items()}
+_DTYPES = {type_: np.dtype(scalar.format) for type_, scalar in SCALARS.items()}
 _U2, _U4, _I4, _I8 = Struct("<H"), Struct("<I"), Struct("<i"), Struct("<q")
 
 
@@ -124,16 +127,16 @@ def data_value(data: bytes, at: int, depth: int = 0) -> tuple[int, Row]:
         source = (_I8.unpack_from(data, at)[0] - EPOCH) * 100
         at += 8
         if mask & 0x10:
-            source += _U2.unpack_from(data, at)[0] // 100  # in units of 10 ps
+            source += min(_U2.unpack_from(data, at)[0], FINEST) // 100
             at += 2
-        if not 0 < source <= _LAST:
+        if not 0 < source <= LAST:
             source = 0
     elif mask & 0x10:
         at += 2
     if mask & 0x08:
         server = (_I8.unpack_from(data, at)[0] - EPOCH) * 100
         at += 8
-        if not 0 < server <= _LAST:
+        if not 0 < server <= LAST:
             server = 0
     if mask & 0x20:
         at += 2
@@ -146,7 +149,7 @@ def variant(data: bytes, at: int, depth: int = 0) -> tuple[int, int, Any]:
     at += 1
     type_ = head & 0x3F
     if not head & ARRAY:
-        if (scalar := _SCALARS.get(type_)) is not None:
+        if (scalar := SCALARS.get(type_)) is not None:
             return at + scalar.size, type_, scalar.unpack_from(data, at)[0]
         at, value = _other(type_, data, at, depth)
         return at, type_, value

@@ -6,8 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from shoptwin.sdk import SampleBatch, StatusCode
-from shoptwin_opcua.columns import Columns
+from shoptwin_opcua.columns import Columns, Places
 from shoptwin_opcua.connection import OpcUaConnection
 from shoptwin_opcua.resolve import Target, resolve
 from shoptwin_opcua.services import Reading, ask_namespaces, value_of
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 class _Plan:
     """How one group is read."""
 
-    targets: list[Target]
+    group: Group
+    places: Places
     """Those that have a node, in the order they are read."""
     unknown: list[Target]
     reading: Reading
@@ -37,7 +40,8 @@ class PolledConnection(OpcUaConnection):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._plans: dict[Group, _Plan] = {}
+        self._plans: dict[str, _Plan] = {}
+        """By the group's name: a group as a key would be hashed with all its addresses at each poll."""
 
     async def connect(self) -> None:
         """As in OpcUaConnection; what was known of the nodes is forgotten, since the server may be another now."""
@@ -54,16 +58,18 @@ class PolledConnection(OpcUaConnection):
         columns = Columns()
         for target in plan.unknown:
             columns.bad(target.tag, StatusCode.BAD_NODE_ID_UNKNOWN)
-        if plan.targets:
-            rows = await plan.reading.rows(self._channel, self._server.limits)
-            for target, row in zip(plan.targets, rows, strict=True):
-                columns.add(target.tag, target.wish, target.rate, row)
+        first = 0
+        for values in await plan.reading.values(self._channel, self._server.limits):
+            columns.extend(plan.places, values, np.arange(first, first + values.count))
+            first += values.count
         plan.doubtful |= columns.unrated
         return columns.batches(group.name)
 
     async def _plan(self, group: Group) -> _Plan:
         now = asyncio.get_running_loop().time()
-        plan = self._plans.get(group)
+        plan = self._plans.get(group.name)
+        if plan is not None and plan.group != group:
+            plan = None
         refresh = self._settings.seconds("refresh") or 0.0
         if plan is not None and not (plan.doubtful and now - plan.made >= refresh):
             return plan
@@ -73,5 +79,5 @@ class PolledConnection(OpcUaConnection):
         known = [target for target in targets if target.node is not None]
         unknown = [target for target in targets if target.node is None]
         reading = Reading([value_of(target.node) for target in known if target.node is not None])
-        plan = self._plans[group] = _Plan(known, unknown, reading, bool(unknown), now)
+        plan = self._plans[group.name] = _Plan(group, Places(known), unknown, reading, bool(unknown), now)
         return plan

@@ -13,6 +13,7 @@ from shoptwin.sdk import NotConnected
 from shoptwin_opcua import decode
 from shoptwin_opcua.columns import BAD
 from shoptwin_opcua.errors import TOO_MUCH, Refused
+from shoptwin_opcua.fast_read import FAST, FastRead
 from shoptwin_opcua.nodes import node
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from shoptwin_opcua.channel import Channel
     from shoptwin_opcua.decode import Row
+    from shoptwin_opcua.values import Values
 
 UNSAID = 500
 """How many nodes are asked for at once where the server sets no limit."""
@@ -81,12 +83,16 @@ def _request(items: list[ua.ReadValueId]) -> ua.ReadRequest:
 
 
 async def read(channel: Channel, limits: Limits, items: Sequence[ua.ReadValueId]) -> list[Row]:
-    """Read attributes; one row an item, in order.
+    """Read attributes, once; one row an item, in order.
 
     Raises:
         NotConnected, Timeout: nothing could be read.
     """
-    return await Reading(items).rows(channel, limits)
+
+    async def ask(part: list[ua.ReadValueId]) -> list[Row]:
+        return await channel.raw(_request(part), decode.read_results)
+
+    return await in_chunks(items, limits, "read", ask)
 
 
 class Reading:
@@ -95,25 +101,23 @@ class Reading:
     def __init__(self, items: Sequence[ua.ReadValueId]) -> None:
         self._items = list(items)
         self._limit = 0
-        self._requests: list[tuple[ua.ReadRequest, int]] = []
+        self._parts: list[FastRead] = []
 
-    async def rows(self, channel: Channel, limits: Limits) -> list[Row]:
-        """Read all; one row a node, in order. Raises as `read`."""
+    @property
+    def path(self) -> str:
+        """How they are read: `fast`, or `plain` and why; empty before the first answer."""
+        return next((part.path for part in self._parts if part.path != FAST), FAST if self._parts else "")
+
+    async def values(self, channel: Channel, limits: Limits) -> list[Values]:
+        """Read all; the answers, whose values together are one a node, in order. Raises as `read`."""
         while True:
             if self._limit != limits.read:
                 self._limit = limits.read
-                self._requests = [(_request(part), len(part)) for part in chunks(self._items, self._limit)]
+                self._parts = [FastRead(_request(part)) for part in chunks(self._items, self._limit)]
             try:
-                rows: list[Row] = []
-                for request, count in self._requests:
-                    some = await channel.raw(request, decode.read_results)
-                    if len(some) != count:
-                        raise NotConnected(f"{channel.url} answered {len(some)} of {count} values", "it is asked again")
-                    rows += some
+                return [await part.values(channel) for part in self._parts]
             except Refused as error:
                 limits.read = _smaller(limits.read, len(self._items), error)
-            else:
-                return rows
 
 
 async def in_chunks(
