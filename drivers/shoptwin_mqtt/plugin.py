@@ -1,0 +1,42 @@
+"""The driver's door: what the entry point `mqtt` names. Nothing here imports paho."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from shoptwin_mqtt import settings as config
+from shoptwin_mqtt.address import parse
+
+if TYPE_CHECKING:
+    from shoptwin.sdk import Connection
+    from shoptwin_mqtt.address import MqttAddress
+
+
+class MqttPlugin:
+    """Topics of an MQTT broker, 3.1.1 and 5: JSON, plain text, Sparkplug B."""
+
+    name = "mqtt"
+    Settings = config.Settings
+    schemes = ("mqtt", "mqtts")
+
+    def parse_address(self, text: str) -> MqttAddress:
+        """Parse a topic with a place in its payload, or a Sparkplug metric. Raises BadAddress."""
+        return parse(text)
+
+    def open(self, settings: config.Settings) -> Connection:
+        """Return a connection that can be subscribed to, and browsed."""
+        # paho costs 3 MB and a tenth of a second: a gateway without such a device does not pay for it.
+        from shoptwin_mqtt.connection import MqttConnection  # noqa: PLC0415
+
+        return MqttConnection(settings)
+
+    def loopback(self, settings: config.Settings) -> bool:
+        """Tell whether the broker is on this very box."""
+        try:
+            return ipaddress.ip_address(settings.host).is_loopback
+        except ValueError:
+            return settings.host == "localhost"
+
+
+plugin = MqttPlugin()

@@ -1,0 +1,305 @@
+"""One connection to the broker: paho-mqtt on the asyncio loop, which can subscribe and has no way to publish.
+
+paho's own thread would cost two switches a message. So its hooks for an external loop are used: the loop watches the
+socket, and a timer looks after the keepalive. Only the dialling, which blocks (name service, TCP, TLS), has a thread.
+paho's own reconnecting is off: a session is used once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import uuid
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from paho.mqtt import MQTTException
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from shoptwin.sdk import NotConnected, Timeout
+from shoptwin_mqtt import security
+from shoptwin_mqtt.background import in_thread
+from shoptwin_mqtt.causes import refused, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
+    from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from shoptwin.sdk import DriverError
+    from shoptwin_mqtt.settings import Settings
+
+_TIMER = 1.0
+_V5 = 5
+_AT_ONCE = 8
+"""Topics in one SUBSCRIBE: AWS IoT Core takes no more."""
+_WAITING = 16_000_000
+"""Bytes of messages that may wait to be decoded; beyond, the socket is left alone, and the broker has to wait."""
+_SPARE = 65_536 + 1024
+"""Bytes of a packet beside its payload: a topic of the greatest length, and some."""
+_HUGE = 64_000_000
+"""Bytes of one packet that end the connection: under MQTT 3.1.1 a broker cannot be told not to send it."""
+_NOT_MQTT = (MQTTException, ValueError, LookupError, TypeError, AssertionError, struct.error)
+"""What paho raises on bytes that make no sense to it."""
+
+
+class Message(NamedTuple):
+    """What was published."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    """Whether the broker has kept it from before this connection; nobody knows for how long."""
+
+
+class Session:
+    """One connection. Messages wait in `messages` until they are taken."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.failure: DriverError | None = None
+        """Why it is over; None while it stands."""
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[None] = self._loop.create_future()
+        self._granted: dict[int, asyncio.Future[list[ReasonCode]]] = {}
+        self._messages: deque[Message] = deque()
+        self._waiting = 0
+        self._paused = False
+        self._something = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._client_id = settings.client_id or f"shoptwin-{uuid.uuid4().hex[:8]}"
+        self._client = self._make()
+
+    async def open(self) -> None:
+        """Dial, say CONNECT and wait for the answer.
+
+        Raises:
+            NotConnected, Timeout: try again later. AuthFailed: do not.
+        """
+        seconds = self._settings.seconds("timeout")
+        if self._settings.tls:
+            self._client.tls_set_context(security.context(self._settings))
+        dialled = in_thread("mqtt dial", self._dial)
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(asyncio.wrap_future(dialled))
+        except (OSError, ValueError) as error:  # TimeoutError is an OSError, and so are the errors of TLS
+            dialled.add_done_callback(self._hang_up)
+            raise why_not(self._settings, error) from error
+        except asyncio.CancelledError:
+            dialled.add_done_callback(self._hang_up)
+            raise
+        self._watch()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._answer
+        except TimeoutError:
+            raise Timeout(f"{self._settings.where} does not answer", "does it speak MQTT on that port?") from None
+
+    async def subscribe(self, topics: Sequence[str]) -> dict[str, int]:
+        """Ask for what comes on topics, QoS 1; return the reason codes of those that the broker refuses.
+
+        Raises:
+            NotConnected, Timeout: the connection is lost, or there was no answer.
+        """
+        asked = []
+        for i in range(0, len(topics), _AT_ONCE):
+            part = topics[i : i + _AT_ONCE]
+            _, mid = self._client.subscribe([(topic, 1) for topic in part])
+            self.bytes_sent += sum(len(topic.encode()) + 3 for topic in part) + 4
+            if mid is None:  # gone between two of them
+                break
+            asked.append((part, self._granted.setdefault(mid, self._loop.create_future())))
+        refusals: dict[str, int] = {}
+        try:
+            async with asyncio.timeout(self._settings.seconds("timeout")):
+                for part, answer in asked:
+                    codes = await answer
+                    refusals |= {t: code.value for t, code in zip(part, codes, strict=False) if code.is_failure}
+        except TimeoutError:
+            raise Timeout(
+                f"{self._settings.where} did not answer a subscription", "raise timeout, or look into its log"
+            ) from None
+        if self.failure is not None:
+            raise self.failure
+        return refusals
+
+    async def messages(self, seconds: float | None) -> list[Message]:
+        """Return what has come, after waiting for so long at most; nothing where nothing came.
+
+        Raises:
+            NotConnected, AuthFailed: the connection is over, and all that came before has been handed out.
+        """
+        if not self._messages and self.failure is None:
+            self._something.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._something.wait()
+        if not self._messages and self.failure is not None:
+            raise self.failure
+        taken, self._waiting = list(self._messages), 0
+        self._messages.clear()
+        if self._paused:
+            self._resume()
+        return taken
+
+    def close(self) -> None:
+        """Say DISCONNECT where that is possible at once, and let go; may be called twice."""
+        if self.failure is None:
+            self._client.disconnect()
+        self._lost(NotConnected(f"the connection to {self._settings.where} was closed", "it is made anew"))
+        if self._timer is not None:
+            self._timer.cancel()
+        # reinitialise() would also close it but builds a whole new client; paho has no other way to say "now".
+        self._client._sock_close()  # noqa: SLF001
+
+    def _make(self) -> Client:
+        settings = self._settings
+        v5 = settings.version == _V5
+        client = Client(
+            CallbackAPIVersion.VERSION2, self._client_id,
+            clean_session=None if v5 else True,
+            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )  # fmt: skip
+        client.connect_timeout = settings.seconds("timeout")
+        if settings.user:
+            client.username_pw_set(settings.user, security.password(settings))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    # Dialling, in its thread.
+
+    def _dial(self) -> None:
+        settings = self._settings
+        more: dict[str, Any] = {}
+        if settings.version == _V5:
+            more["clean_start"] = True
+            more["properties"] = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            more["properties"].MaximumPacketSize = settings.max_payload + _SPARE
+        self._client.connect(settings.host, settings.port, round(settings.seconds("keepalive")), **more)
+
+    def _hang_up(self, _: Future[None]) -> None:
+        """Close what a dialling opened that nobody waits for any more."""
+        self._client._sock_close()  # noqa: SLF001 - as in `close`
+
+    # Hooks for the external loop; from here on everything runs in the loop's thread.
+
+    def _watch(self) -> None:
+        sock = self._client.socket()
+        if sock is None:  # gone before anyone looked
+            self._lost(NotConnected(f"{self._settings.where} hung up at once", "its log says why"))
+            return
+        self._client.on_socket_close = lambda _c, _u, closed: self._unwatch(closed)
+        self._client.on_socket_register_write = lambda _c, _u, s: self._loop.add_writer(s, self._client.loop_write)
+        self._client.on_socket_unregister_write = self._on_written
+        self._loop.add_reader(sock, self._read)
+        if self._client.want_write():
+            self._loop.add_writer(sock, self._client.loop_write)
+        self._timer = self._loop.call_later(_TIMER, self._tick)
+
+    def _on_written(self, _client: Client, _userdata: object, sock: Any) -> None:  # noqa: ANN401 - as below
+        self._loop.remove_writer(sock)
+
+    def _unwatch(self, sock: Any) -> None:  # noqa: ANN401 - a socket, or one with TLS around it
+        self._loop.remove_reader(sock)
+        self._loop.remove_writer(sock)
+
+    def _resume(self) -> None:
+        self._paused = False
+        if (sock := self._client.socket()) is not None:
+            self._loop.add_reader(sock, self._read)
+            self._loop.call_soon(self._read)  # TLS may hold what the socket does not tell of any more
+
+    def _read(self) -> None:
+        try:
+            self._read_all()
+        except _NOT_MQTT as error:
+            where = self._settings.where
+            self._lost(NotConnected(f"what {where} sends is not MQTT: {error!r}", "check the port in url"))
+            self._client._sock_close()  # noqa: SLF001 - as in `close`
+
+    def _read_all(self) -> None:
+        client = self._client
+        while (sock := client.socket()) is not None and not self._paused:
+            client.loop_read()
+            if client._in_packet["to_process"] > _HUGE:  # noqa: SLF001 - paho would take 256 MB
+                self._lost(
+                    NotConnected(
+                        f"{self._settings.where} sends a message of more than {_HUGE // 10**6} MB",
+                        "limit messages at the broker (mosquitto: max_packet_size), or set version = 5",
+                    )
+                )
+                client._sock_close()  # noqa: SLF001 - as in `close`
+                return
+            if self._waiting > _WAITING:
+                self._paused = True
+                self._loop.remove_reader(sock)
+            # TLS takes whole records off the wire: what waits in it makes the socket readable to nobody else.
+            if not getattr(sock, "pending", int)():
+                return
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(_TIMER, self._tick)
+        self._client.loop_misc()
+
+    # paho's callbacks. They must not call back into what closes the socket: paho's locks are not reentrant.
+
+    def _on_connect(
+        self, _client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, _: Properties | None
+    ) -> None:
+        if self._answer.done():
+            return
+        if reason.is_failure:
+            self._lost(refused(self._settings, reason.value, str(reason)))
+        else:
+            self._answer.set_result(None)
+
+    def _on_disconnect(
+        self, _client: Client, _userdata: object, flags: DisconnectFlags, reason: ReasonCode, _: Properties | None
+    ) -> None:
+        where = self._settings.where
+        if flags.is_disconnect_packet_from_server and reason.is_failure:
+            self._lost(refused(self._settings, reason.value, str(reason), inside=True))
+        elif not self._answer.done():
+            hint = "it may want a certificate (cert_file, key_file), or another version; its log says why"
+            self._lost(NotConnected(f"{where} hung up before it answered", hint))
+        else:
+            own = f"if it goes on: does another client use the client_id {self._client_id!r}?"
+            hint = own if self._settings.client_id else "it is made anew"
+            self._lost(NotConnected(f"the connection to {where} was lost", hint))
+
+    def _on_subscribe(
+        self, _client: Client, _userdata: object, mid: int, codes: list[ReasonCode], _: Properties | None
+    ) -> None:
+        answer = self._granted.setdefault(mid, self._loop.create_future())
+        if not answer.done():
+            answer.set_result(codes)
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        size = len(message.payload)
+        self.bytes_received += size + len(message.topic)
+        self._waiting += size + len(message.topic)
+        self._messages.append(Message(message.topic, bytes(message.payload), bool(message.retain)))
+        self._something.set()
+
+    def _lost(self, error: DriverError) -> None:
+        if self.failure is None:
+            self.failure = error
+        waits: list[asyncio.Future[Any]] = [self._answer, *self._granted.values()]
+        for waiting in waits:
+            if not waiting.done():
+                waiting.set_exception(self.failure)
+                waiting.exception()  # whether or not somebody still waits for it
+        self._something.set()
