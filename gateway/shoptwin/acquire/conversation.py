@@ -99,6 +99,7 @@ class Conversation:
             "exceptions": dict(talk.exceptions),
             "parts": dict(talk.parts),
             "holes": [{"address": hole.address, "status": quality.name(hole.status)} for hole in talk.holes],
+            "notes": dict(talk.notes),
         }
 
     def _talk(self) -> Talk | None:

@@ -141,6 +141,7 @@ def _talk(device: dict[str, Any]) -> Iterator[str]:
         yield f"{device['bytes_sent']:,} bytes sent, {device['bytes_received']:,} received"
         if refused := device["exceptions"]:
             yield "exceptions: " + ", ".join(f"code {code} {count:,} times" for code, count in refused.items())
+    yield from (f"{what}: {how}" for what, how in device.get("notes", {}).items())
     if torn := device.get("torn_waveforms"):
         yield f"{torn:,} waveforms dropped: changed while they were read"
     if device["polls"] or not device.get("samples"):

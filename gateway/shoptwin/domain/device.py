@@ -154,10 +154,12 @@ class Talk:
     parts: Mapping[str, bool] = field(default_factory=dict)
     """What answers for itself behind the connection (`"unit 7"`): whether it answers; False: its breaker is open."""
     holes: tuple[Hole, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """How the driver goes about it, in words: `"path": "fast"`."""
 
     def __add__(self, later: Talk) -> Talk:
         """Return the sum of the counters; what is so now is as the later one says."""
         counted = {f.name: getattr(self, f.name) + getattr(later, f.name) for f in fields(self) if f.type == "int"}
         codes = self.exceptions.keys() | later.exceptions.keys()
         refused = {code: self.exceptions.get(code, 0) + later.exceptions.get(code, 0) for code in sorted(codes)}
-        return Talk(**counted, exceptions=refused, parts=later.parts, holes=later.holes)
+        return Talk(**counted, exceptions=refused, parts=later.parts, holes=later.holes, notes=later.notes)

@@ -61,12 +61,14 @@ class Kept:
 def test_figures_of_all_connections_are_added_up() -> None:
     """Counters go on over a reconnect; what is so now is as the latest connection says."""
     conversation = Conversation(Device("plc1", "modbus", SECOND))
-    for talk in (Talk(requests=3, exceptions={"2": 1}, holes=(HOLE,)), Talk(requests=4, exceptions={"2": 1, "6": 2})):
+    first = Talk(requests=3, exceptions={"2": 1}, holes=(HOLE,), notes={"path": "plain: new"})
+    for talk in (first, Talk(requests=4, exceptions={"2": 1, "6": 2}, notes={"path": "fast"})):
         conversation.begin(Teller([talk]))
         conversation.end()
-    assert conversation.total == Talk(requests=7, exceptions={"2": 2, "6": 2})
+    assert conversation.total == Talk(requests=7, exceptions={"2": 2, "6": 2}, notes={"path": "fast"})
     assert conversation.report()["requests"] == 7
     assert conversation.report()["holes"] == []
+    assert conversation.report()["notes"] == {"path": "fast"}
 
 
 def test_a_change_is_logged_once_and_its_end_once() -> None:

@@ -51,7 +51,7 @@ class Daemon:
             "latency_p99_ms": 9.5, "late_polls": 3, "skew_s": -0.25, "breaker": "open", "requests": 1021, "timeouts": 4,
             "garbled": 1, "retries": 2, "bytes_sent": 12252, "bytes_received": 90000, "exceptions": {"2": 6},
             "parts": {"unit 1": True, "unit 7": False},
-            "holes": [{"address": "holding:9", "status": "BadNodeIdUnknown"}],
+            "holes": [{"address": "holding:9", "status": "BadNodeIdUnknown"}], "notes": {"path": "fast"},
         }  # fmt: skip
         health = {"state": "abnormal", "score": 1.25, "progress": 1.0, "evidence": ["temp is 4 K high"], "note": ""}
         machine = {
