@@ -142,11 +142,12 @@ class Missing:
 def _as_raw(missing: tuple[float, ...], kind: ValueKind) -> list[Any]:
     """Return figures as raw values: a float32 is told by the float32 nearest to what the configuration says.
 
-    The largest integers (2**64 - 1 and 2**63 - 1, all ones) are no floats: the next float stands for them.
+    Whole numbers are exact as whole numbers; of floats the one next to the largest integers (2**64 - 1 and 2**63 - 1,
+    all ones), which are no floats, stands for them.
     """
     if kind in _FLOATS:
         with np.errstate(over="ignore"):
             return [np.dtype(kind.dtype).type(figure) for figure in missing]
     least, most = np.iinfo(kind.dtype).min, np.iinfo(kind.dtype).max
-    whole = [int(figure) for figure in missing if float(figure).is_integer()]
+    whole = [int(figure) for figure in missing if isinstance(figure, int) or figure.is_integer()]
     return [min(number, most) for number in whole if least <= number <= float(most)]

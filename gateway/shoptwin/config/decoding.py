@@ -157,6 +157,8 @@ def _explain(message: str, raw: object, at: Path, problems: Problems) -> None:
         problems.add(at, f"cannot be {_show(raw)}", message[:1].lower() + message[1:])
         return
     kinds = [kind for word in expected["want"].split("|") if (kind := word.strip()) != "null"]  # TOML has none
+    if "float" in kinds:
+        kinds = [kind for kind in kinds if kind != "int"]  # which is a number too
     want = " or ".join(_WORDS.get(kind, kind) for kind in kinds)
     got = f", not {_kind(raw)}" if expected["got"] else f", not {_show(raw)}"
     problems.add(at, f"must be {want}{expected['rule']}{got}")

@@ -115,7 +115,9 @@ class TagForm(Form, frozen=True):
     scale: Annotated[float, _about("value = raw * scale + offset.")] = 1.0
     offset: Annotated[float, _about("value = raw * scale + offset.")] = 0.0
     current_loop: CurrentLoopForm | None = None
-    missing: Annotated[tuple[float, ...], _about("Raw values that mean that there is none, as in the manual.")] = ()
+    missing: Annotated[
+        tuple[int | float, ...], _about("Raw values that mean that there is none, as in the manual.")
+    ] = ()
     labels: Annotated[dict[str, str], _about("What the values of an enumeration are called.")] = msgspec.field(
         default_factory=dict
     )

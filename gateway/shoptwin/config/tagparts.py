@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _WHOLE = re.compile(r"[+-]?\d+|0[xX][0-9a-fA-F]+")
 _ALL = 100.0
+LEAST, MOST = -(2**63), 2**64 - 1
+"""The whole numbers that there can be: of 64 bits, with a sign or without."""
 
 
 def limits(form: LimitsForm, at: Path, problems: Problems) -> Limits:
@@ -61,7 +63,9 @@ def missing(raws: Iterable[float], address: object, at: Path, problems: Problems
     """Return the values that mean that there is none, as they are delivered at this address (if that says how)."""
     found = []
     for n, raw in enumerate(raws):
-        if meaning.finite(raw, (*at, n), problems):
+        if isinstance(raw, int) and not LEAST <= raw <= MOST:
+            problems.add((*at, n), "is beyond 64 bits", "write it as it stands in the manual, or leave it out")
+        elif meaning.finite(raw, (*at, n), problems):
             try:
                 found.append(address.delivered(raw) if isinstance(address, Delivering) else raw)
             except ShoptwinError as error:

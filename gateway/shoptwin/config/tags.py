@@ -11,7 +11,7 @@ from shoptwin.config.problems import did_you_mean
 from shoptwin.domain.device import TagDefaults
 from shoptwin.domain.errors import ShoptwinError
 from shoptwin.domain.ports import Profiled
-from shoptwin.domain.tag import CurrentLoop, Limits, Role, Tag
+from shoptwin.domain.tag import CurrentLoop, Limits, Role, Tag, ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +30,11 @@ _NOT_OF_WAVEFORMS = {
     "current_loop": "cannot watch a waveform",
     "missing": "cannot be told in a waveform",
 }
+_NOT_OF_KINDS: Mapping[ValueKind | None, tuple[str, tuple[str, ...]]] = {
+    ValueKind.STR: ("a text", ("scale", "offset", "current_loop", "labels", "limits")),
+    ValueKind.BOOL: ("a single bit", ("scale", "offset", "current_loop")),
+}
+"""What means nothing where the address says what is read there."""
 _CURES = {
     "limits": "give the machine's vibration level (mm/s) a tag of its own, with the role 'vibration'",
     "report": "leave it out: each one is kept",
@@ -84,9 +89,7 @@ class Tags:
         if form.period is not None:
             period = meaning.duration(form.period, (*at, "period"), problems, least=SHORTEST_PERIOD)
         role = form.role or known.role or Role.OTHER
-        for key, what in _NOT_OF_WAVEFORMS.items() if role is Role.WAVEFORM else ():
-            if key in given:
-                problems.add((*at, key), what, _CURES.get(key, "leave it out"))
+        self._refuse(given, role, address, at)
         if meaning.finite(form.rate, (*at, "rate"), problems) and form.rate is not None and form.rate <= 0:
             problems.add((*at, "rate"), f"must be above 0 Hz, not {form.rate:g}")
         scale, offset, loop = self._scaling(form, given, known, at)
@@ -102,6 +105,16 @@ class Tags:
             limits=tagparts.limits(form.limits, (*at, "limits"), problems) if form.limits else Limits(),
             report=tagparts.report(form.report, (*at, "report"), problems),
         )  # fmt: skip
+
+    def _refuse(self, given: Iterable[str], role: Role, address: Address | None, at: Path) -> None:
+        """Note the keys that mean nothing for a waveform, or for what is read at the address."""
+        for key, why in _NOT_OF_WAVEFORMS.items() if role is Role.WAVEFORM else ():
+            if key in given:
+                self._problems.add((*at, key), why, _CURES.get(key, "leave it out"))
+        what, keys = _NOT_OF_KINDS.get(address.kind if address else None, ("", ()))
+        for key in keys:
+            if key in given:
+                self._problems.add((*at, key), f"means nothing where {what} is read", "leave it out")
 
     def _scaling(
         self, form: TagForm, given: Iterable[str], known: TagDefaults, at: Path

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -66,6 +66,7 @@ def test_what_stands_in_the_titles() -> None:
     assert "learning 3%, about 6 d 19 h left" in text
 
 
+@settings(deadline=None)
 @given(
     size=st.tuples(st.integers(60, 160), st.integers(10, 60)), machines=st.integers(0, 20), tags=st.integers(0, 20),
     alarms=st.integers(0, 20), received=st.integers(0, 8),

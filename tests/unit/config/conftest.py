@@ -38,6 +38,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError("unit must be at most 247")
 
 
+class Place(msgspec.Struct, frozen=True):
+    """An address, which does not say what is read there."""
+
+    text: str
+    kind: None = None
+
+
 class Plugin:
     """A driver whose addresses are a letter and digits."""
 
@@ -45,10 +52,10 @@ class Plugin:
     Settings = Settings
     schemes = ("fake",)
 
-    def parse_address(self, text: str) -> str:
+    def parse_address(self, text: str) -> Place:
         if not (text[:1].isalpha() and text[1:].isdecimal()):
             raise BadAddress(f"{text!r} is no address", "Write a letter and digits, such as h100")
-        return text
+        return Place(text)
 
     def open(self, settings: Settings) -> Any:
         raise NotImplementedError

@@ -11,10 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoptwin.acquire.registry import plugins as installed
+from shoptwin.acquire.scaling import Scaling
+from shoptwin.domain.batch import SampleBatch
 from shoptwin.domain.device import TagDefaults
 from shoptwin.domain.errors import BadAddress, ConfigError
 from shoptwin.domain.machine import MachineState
-from shoptwin.domain.tag import CurrentLoop, Report, Role
+from shoptwin.domain.quality import StatusCode
+from shoptwin.domain.tag import CurrentLoop, Report, Role, TagTable, ValueKind
 from shoptwin.domain.timing import MINUTE
 
 if TYPE_CHECKING:
@@ -39,6 +42,14 @@ class Int16:
         if not -(2**15) <= raw < 2**16:
             raise BadAddress(f"{self.text} is never {raw:g}", "it has 16 bits")
         return raw - 2**16 if raw >= 2**15 else raw
+
+
+@dataclass(frozen=True)
+class Of:
+    """An address of one kind of value."""
+
+    text: str
+    kind: ValueKind
 
 
 class Meters:
@@ -183,6 +194,42 @@ def test_a_pattern_that_never_comes(problems: Any, plugins: Any) -> None:
     assert problems(TAG + "missing = [70000]") == [
         "shoptwin.toml:15: machine[0].tag[0].missing[0] cannot be 70000: h1 is never 70000; it has 16 bits"
     ]
+
+
+@pytest.mark.parametrize(
+    ("type_", "missing", "raw"),
+    [("uint64", "0xFFFFFFFFFFFFFFFF", 2**64 - 1), ("int64", "0x7FFFFFFFFFFFFFFF", 2**63 - 1), ("int64", "0xFFFFFFFFFFFFFFFF", -1)],
+)  # fmt: skip
+def test_a_missing_value_of_64_bits_is_exact(load: Any, plugins: Any, type_: str, missing: str, raw: int) -> None:
+    """All ones and the like, which no float is, are found as they stand in the file, and their neighbours are not."""
+    plugins["fake"].parse_address = installed()["modbus"].parse_address
+    text = TAG.replace("h1", f"holding:0:{type_}") + f"missing = [{missing}]"
+    kind = ValueKind.U8 if type_ == "uint64" else ValueKind.I8
+    [batch] = Scaling(TagTable(load(text).tags)).apply(SampleBatch.of("g", kind, [0, 0], [raw, raw ^ 1]))
+    assert batch.status.tolist() == [StatusCode.BAD_NO_DATA, 0]
+
+
+def test_a_missing_value_that_nothing_holds(problems: Any) -> None:
+    """A whole number beyond every type is told, however long it is."""
+    for raw in (2**64, -(2**63) - 1, 10**400):
+        (found,) = problems(TAG + f"missing = [{raw}]")
+        assert "tag[0].missing[0] is beyond 64 bits" in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "told"),
+    [
+        (ValueKind.STR, "scale = 2", "tag[0].scale means nothing where a text is read; leave it out"),
+        (ValueKind.STR, "limits = { hi = 1 }", "tag[0].limits means nothing where a text is read"),
+        (ValueKind.STR, 'labels = { 0 = "a" }', "tag[0].labels means nothing where a text is read"),
+        (ValueKind.BOOL, "current_loop = { raw = [4, 20], value = [0, 1] }", "tag[0].current_loop means nothing where a single bit is read"),
+    ],
+)  # fmt: skip
+def test_what_no_number_can_have(problems: Any, plugins: Any, kind: ValueKind, more: str, told: str) -> None:
+    """What only numbers have is refused where the address says that there is none, and not passed over in silence."""
+    plugins["fake"].parse_address = lambda text: Of(text, kind)
+    (found,) = problems(TAG + more)
+    assert told in found
 
 
 def test_states_by_label(load: Any) -> None:
