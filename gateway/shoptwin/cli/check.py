@@ -9,7 +9,7 @@ import click
 
 from shoptwin.cli.options import config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import below, table, title
+from shoptwin.cli.printing import below, some, table, title
 from shoptwin.domain.timing import format_duration
 
 if TYPE_CHECKING:
@@ -118,9 +118,8 @@ def _cures(bad: list[Tag], readings: dict[str, dict[str, Any]]) -> None:
         reading = readings[tag.id]
         troubles.setdefault((tag.device, reading["status"], reading["cure"]), []).append(tag.id)
     for (device, status, cure), tags in troubles.items():
-        more = f" and {len(tags) - MOST_NAMED} more" if len(tags) > MOST_NAMED else ""
         click.echo(f"{device}: {status}")
-        below(f"{', '.join(tags[:MOST_NAMED])}{more}")
+        below(some(tags, MOST_NAMED))
         below(cure)
 
 

@@ -136,7 +136,7 @@ def _print(view: PeekView) -> None:
     table(headings(view), (cells(view, cell) for cell in view.cells))
     click.echo()
     shown = [c for c in view.candidates if c.verdict is not Verdict.UNLIKELY]
-    table(("type", "now", "", "why"), ((_type(c.address), c.value, c.verdict.value, c.reason) for c in shown))
+    table(("type", "now", "", "why"), ((type_of(c.address), c.value, c.verdict.value, c.reason) for c in shown))
     if hidden := len(view.candidates) - len(shown):
         below(f"{hidden} more ways to read it are unlikely")
     if view.note:
@@ -172,10 +172,10 @@ def advice(view: PeekView) -> list[str]:
     best = view.candidates[0]
     lines = [f'address = "{best.address}"']
     if best.same:
-        lines.append(f"so far the same: {', '.join(_type(address) for address in best.same)}")
+        lines.append(f"so far the same: {', '.join(type_of(address) for address in best.same)}")
     return lines
 
 
-def _type(address: str) -> str:
+def type_of(address: str) -> str:
     """Return type and order of an address."""
     return ":".join(address.partition("@")[0].split(":")[2:]) or "bit"

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from shoptwin.cli.peek import advice, cells, headings
+from shoptwin.cli.peek import advice, cells, headings, type_of
 from shoptwin.domain.discovery import Verdict
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def render(view: PeekView | None, url: str, away: str, *, height: int) -> Render
         ways.add_column(name, no_wrap=True, ratio=ratio, overflow="ellipsis")
     room = max(height - len(shown) - _FRAME - len(note), 2)
     for each in view.candidates[:room]:
-        kind = ":".join(each.address.partition("@")[0].split(":")[2:]) or "bit"
-        ways.add_row(kind, each.value, Text(each.verdict.value, _STYLE[each.verdict]), each.reason,
+        ways.add_row(type_of(each.address), each.value, Text(each.verdict.value, _STYLE[each.verdict]), each.reason,
                      style="" if each.verdict is not Verdict.UNLIKELY else "dim")  # fmt: skip
     title = f"{view.address} at {url}: {view.readings} readings"
     below = [Text(line, "bold" if n == 0 else "dim", no_wrap=True, overflow="ellipsis")

@@ -54,6 +54,11 @@ def columns() -> int:
     return shutil.get_terminal_size().columns
 
 
+def some(names: Sequence[str], most: int) -> str:
+    """Name the first `most`, and say how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def as_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """Print JSON, indented."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -25,6 +25,8 @@ LONG = 20.0
 IDENTITY = ("VendorName", "ProductCode", "ProductName", "ModelName", "MajorMinorRevision", "UserApplicationName")
 """What a device says of itself, in the order in which it is told."""
 REGISTERS = ("holding", "input")
+MOST_OF_A_RANGE = 1000
+"""Numbers in one range: more units than any line has."""
 SHOWN = 4
 """Raw values of a range in the table."""
 
@@ -43,7 +45,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic to newer cl
             low, dash, high = (word.strip() for word in part.partition("-"))
             if not low.isdecimal() or (dash and not (high.isdecimal() and int(low) <= int(high))):
                 self.fail(f"{part.strip()!r} is no number and no range: write 1-20,247", param, ctx)
-            if int(high or low) > 10**7:
+            if int(high or low) > 10**7 or int(high or low) - int(low) > MOST_OF_A_RANGE:
                 self.fail(f"{part.strip()!r} is too large", param, ctx)
             found |= dict.fromkeys(range(int(low), int(high or low) + 1))
         return tuple(found)

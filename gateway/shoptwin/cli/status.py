@@ -9,7 +9,7 @@ import click
 
 from shoptwin.cli.options import json_option, socket_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import below, pick, table, title, wrapped
+from shoptwin.cli.printing import below, pick, some, table, title, wrapped
 from shoptwin.cli.words import learning
 from shoptwin.cli.zone import PlantTime
 
@@ -114,17 +114,12 @@ def _troubles(device: dict[str, Any]) -> Iterator[str]:
     """Say what does not answer behind a device that does, and what it refuses."""
     silent = [part for part, answers in device.get("parts", {}).items() if not answers]
     if silent and device["health"] == "connected":
-        yield f"no answer from {_some(silent)}: asked now and then"
+        yield f"no answer from {some(silent, MOST_NAMED)}: asked now and then"
     by_status: dict[str, list[str]] = {}
     for hole in device.get("holes", ()):
         by_status.setdefault(hole["status"], []).append(hole["address"])
     for status_, addresses in by_status.items():
-        yield f"refuses {_some(addresses)} ({status_}): left out, and tried again now and then"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+        yield f"refuses {some(addresses, MOST_NAMED)} ({status_}): left out, and tried again now and then"
 
 
 def _talks(devices: list[dict[str, Any]]) -> None:

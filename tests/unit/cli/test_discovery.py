@@ -101,6 +101,7 @@ def test_scan_finds_nobody(shoptwin: Any) -> None:
         (["scan", "nothing", "tcp://192.0.2.10"], "there is no driver 'nothing'"),
         (["scan", "modbus", "tcp://192.0.2.10", "--units", "1-x"], "write 1-20,247"),
         (["scan", "modbus", "tcp://192.0.2.10", "--units", "9-2"], "write 1-20,247"),
+        (["scan", "modbus", "tcp://192.0.2.10", "--units", "0-9999999"], "is too large"),
         (["scan", "modbus", "tcp://192.0.2.10", "--from", "9", "--to", "2"], "--from is beyond --to"),
         (["scan", "modbus", "tcp://192.0.2.10", "--set", "unit"], "is not KEY=VALUE"),
         (["peek", "http://192.0.2.10", "holding:1"], "no driver knows http://"),
