@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t"
 COMMENT = "#"
+SEPARATOR = "sep="
+"""Begins a line that tells spreadsheets the delimiter, before the headings."""
 _BLANK = DELIMITERS + ' "\r\n'
 
 
@@ -43,7 +45,7 @@ class Sheet:
 def read(text: str) -> Sheet:
     """Read a table; empty rows, and rows that begin with `#`, are left out.
 
-    Columns are separated by what the heading row has most of: comma, semicolon or tab. Line ends may be of any kind,
+    Columns are separated by what the heading row has most of: comma, semicolon or tab; a line `sep=;` before it goes first. Line ends may be of any kind,
     cells may be quoted, and a quote within them is doubled.
 
     Raises:
@@ -51,6 +53,8 @@ def read(text: str) -> Sheet:
     """
     delimiter = _delimiter(text)
     filled = [(row, cells) for row, cells in _records(text, delimiter) if any(cells)]
+    if filled and filled[0][1][0].lower() == SEPARATOR and not any(filled[0][1][1:]):
+        del filled[0]
     found = [(row, cells) for row, cells in filled if not cells[0].startswith(COMMENT)]
     header, headings = found[0] if found else (0, ())
     return Sheet(delimiter, header, headings, tuple(found[1:]))
@@ -59,6 +63,9 @@ def read(text: str) -> Sheet:
 def _delimiter(text: str) -> str:
     for line in io.StringIO(text, newline=""):
         if line.strip(_BLANK) and not line.lstrip(_BLANK).startswith(COMMENT):
+            told = line.strip(' "\r\n')
+            if told.lower().startswith(SEPARATOR) and told[len(SEPARATOR) :] in tuple(DELIMITERS):
+                return told[-1]
             return max(DELIMITERS, key=line.count)
     return DELIMITERS[0]
 

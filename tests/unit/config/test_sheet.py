@@ -45,6 +45,14 @@ def test_blanks_beside_the_cells() -> None:
     assert read('a , "b"\n 1, "2,3"\n').rows == ((2, ("1", "2,3")),)
 
 
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_a_line_for_the_spreadsheet(delimiter: str) -> None:
+    """The line `sep=;`, which tells a spreadsheet the delimiter, tells it here too, and is no row of headings."""
+    found = read(f"sep={delimiter}\nname{delimiter}unit\na,b;c{delimiter}d\n".replace("a,b;c", '"a,b;c"'))
+    assert (found.delimiter, found.header, found.headings) == (delimiter, 2, ("name", "unit"))
+    assert found.rows == ((3, ("a,b;c", "d")),)
+
+
 def test_old_line_ends() -> None:
     """Lines may end as they did on old Macintoshes."""
     assert read("a;b\r1;2\r").rows == ((2, ("1", "2")),)
