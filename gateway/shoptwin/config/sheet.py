@@ -45,8 +45,8 @@ class Sheet:
 def read(text: str) -> Sheet:
     """Read a table; empty rows, and rows that begin with `#`, are left out.
 
-    Columns are separated by what the heading row has most of: comma, semicolon or tab; a line `sep=;` before it goes first. Line ends may be of any kind,
-    cells may be quoted, and a quote within them is doubled.
+    Columns are separated by what the heading row has most of: comma, semicolon or tab; a line `sep=;` before it says so
+    itself. Line ends may be of any kind, cells may be quoted, and a quote within them is doubled.
 
     Raises:
         SheetError: the quotes do not match.
