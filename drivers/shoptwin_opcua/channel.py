@@ -12,17 +12,19 @@ from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
-from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from asyncua.ua.uaerrors import UaError
 
 from shoptwin.sdk import DriverError, NotConnected
+from shoptwin_opcua.dialing import hang_up, open_channel
 from shoptwin_opcua.errors import translated
 from shoptwin_opcua.nodes import node
-from shoptwin_opcua.security import password, secure
+from shoptwin_opcua.security import Security
 from shoptwin_opcua.settings import full_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from shoptwin_opcua.pki import Pki
     from shoptwin_opcua.settings import Settings
 
 CLOSE_WITHIN = 2.0
@@ -36,9 +38,11 @@ T = TypeVar("T")
 class Channel:
     """Services that read, each a coroutine; every error is a DriverError that names the server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pki: Pki | None = None) -> None:
         self.url = full_url(settings.url)
         self._settings = settings
+        self._pki = pki
+        self._security = Security(settings, pki)
         self._client: Client | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._asked = 0.0
@@ -48,7 +52,8 @@ class Channel:
         """Connect, open the channel and a session.
 
         Raises:
-            NotConnected, Timeout, AuthFailed: as the server or the network says.
+            NotConnected, Timeout, AuthFailed: as the server or the network says; NotTrusted (a NotConnected) where one
+                of the two does not trust the other's certificate.
         """
         await self.close()
         wait = self._settings.wait
@@ -67,14 +72,20 @@ class Channel:
         client.application_uri = "urn:shoptwin:gateway"
         client.product_uri = "urn:shoptwin"
         client.session_timeout = SESSION
-        secret = password(self._settings)
-        if self._settings.security != "none":
-            await secure(client, self._settings)
+        security = self._security = Security(self._settings, self._pki)
+        await security.prepare(client)
         await client.connect_socket()
         await client.send_hello()
-        await _open_channel(client)
-        await client.create_session()
-        await client.activate_session(username=self._settings.user or None, password=secret or None)
+        with security.refusals("it hung up when it saw it"):
+            await open_channel(client)
+        with security.refusals():
+            session = await client.create_session()
+        await security.login(client, session)
+
+    @property
+    def expires(self) -> Mapping[str, int]:
+        """When the certificates in use end to be valid, ns UTC: of the gateway, the server, the user."""
+        return self._security.expires
 
     async def call(self, request: object, response: type[T], wait: float | None = None) -> T:
         """Ask the server and return its answer; `wait` in seconds, 0 for ever.
@@ -103,7 +114,10 @@ class Channel:
         return await protocol.send_request(request, wait)
 
     async def _keep(self) -> None:
-        """Renew the channel's keys in time, and say something within the session's time if nobody else does."""
+        """Renew the channel's keys in time, say something within the session's time if nobody else does.
+
+        And hang up where the server's certificate is accepted no longer: the next try then says so.
+        """
         client = self._client
         assert client is not None  # noqa: S101 - set by whoever started this task
         loop = asyncio.get_running_loop()
@@ -112,6 +126,9 @@ class Channel:
         with suppress(DriverError), translated(self.url):  # whoever asks next is told what is wrong
             while True:
                 await asyncio.sleep(min(turn, max(0.1, renew - loop.time())))
+                if not await asyncio.to_thread(self._security.holds):
+                    await hang_up(client)
+                    return
                 if loop.time() >= renew:
                     await client.open_secure_channel(renew=True)
                     client.uaclient.revolve_security_token()
@@ -134,45 +151,7 @@ class Channel:
                     await client.uaclient.close_session(True)
                     await client.close_secure_channel()
         finally:
-            await _hang_up(client)
-
-
-async def _open_channel(client: Client) -> None:
-    """Open the secure channel, and raise the status by which a server refuses it: asyncua drops it and asserts."""
-    refusals: list[UaStatusCodeError] = []
-    protocol: Any = client.uaclient.protocol
-    answered = getattr(protocol, "_call_callback", None)
-
-    def note(request: int, body: Any) -> None:  # noqa: ANN401 - asyncua's Buffer
-        try:
-            protocol.check_answer(body, "")
-        except UaStatusCodeError as error:
-            refusals.append(error)
-        if answered is not None:
-            answered(request, body)
-
-    if answered is not None:
-        protocol._call_callback = note  # noqa: SLF001 - there is no other way to learn it
-    try:
-        await client.open_secure_channel()
-    except AssertionError:
-        if refusals:
-            raise refusals[0] from None
-        raise
-    finally:
-        if answered is not None:
-            protocol._call_callback = answered  # noqa: SLF001
-
-
-async def _hang_up(client: Client) -> None:
-    protocol = client.uaclient.protocol
-    transport = protocol.transport if protocol is not None else None
-    client.disconnect_socket()
-    if transport is not None:
-        # What a stopped server never takes must not keep the socket open.
-        await asyncio.sleep(0)
-        transport.abort()
-    await asyncio.sleep(0)
+            await hang_up(client)
 
 
 def _alive() -> ua.ReadRequest:

@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shoptwin.sdk import TagCandidate
+    from shoptwin_opcua.pki import Pki
     from shoptwin_opcua.settings import Settings
 
 
 class OpcUaConnection:
     """One session at one server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pki: Pki | None = None) -> None:
         self._settings = settings
-        self._channel = Channel(settings)
+        self._channel = Channel(settings, pki)
         self._server = Server()
 
     async def connect(self) -> None:

@@ -18,26 +18,29 @@ if TYPE_CHECKING:
 
 _USER = "check user and password_file, and that the account may log in at the server"
 _TRUST = (
-    "accept this gateway's certificate on the server (it usually lies in a folder or page for rejected certificates), "
-    "and check that the certificate names the gateway's application URI"
+    "accept this gateway's certificate at the server (`shoptwin trust show` tells which it is); it usually lies in a "
+    "folder or page for rejected certificates"
 )
+DISTRUST = frozenset({
+    "BadCertificateUntrusted", "BadSecurityChecksFailed", "BadCertificateInvalid", "BadCertificateUriInvalid",
+    "BadCertificateUseNotAllowed", "BadCertificateRevoked", "BadCertificateRevocationUnknown",
+    "BadCertificateIssuerRevocationUnknown", "BadCertificateIssuerRevoked", "BadCertificateIssuerUseNotAllowed",
+    "BadCertificateChainIncomplete", "BadCertificatePolicyCheckFailed", "BadCertificateHostNameInvalid",
+    "BadApplicationSignatureInvalid",
+})  # fmt: skip
+"""What a server says that does not accept a certificate (Part 4, 6.1.3 and 7.38)."""
+DISTRUST_USER = frozenset({
+    "BadIdentityTokenInvalid", "BadIdentityTokenRejected", "BadUserAccessDenied", "BadUserSignatureInvalid",
+})  # fmt: skip
+"""What it says beside, that does not accept the certificate of a user (Part 4, 5.7.3)."""
 _REFUSED = {
     "BadUserAccessDenied": _USER,
     "BadIdentityTokenInvalid": f"{_USER}; or the server takes such a login over an encrypted channel alone",
     "BadIdentityTokenRejected": "the server does not take this kind of login: set user and password_file, or none",
     "BadUserSignatureInvalid": _USER,
-    "BadCertificateUntrusted": _TRUST,
-    "BadSecurityChecksFailed": _TRUST,
-    "BadCertificateInvalid": _TRUST,
-    "BadCertificateUriInvalid": _TRUST,
-    "BadCertificateUseNotAllowed": _TRUST,
-    "BadCertificateRevoked": _TRUST,
-    "BadCertificateChainIncomplete": _TRUST,
-    "BadCertificatePolicyCheckFailed": _TRUST,
-    "BadApplicationSignatureInvalid": _TRUST,
-    "BadSecurityPolicyRejected": "the server does not offer this security: ask `shoptwin browse` or the PLC's project",
+    "BadSecurityPolicyRejected": "the server does not offer this security: ask the PLC's project",
     "BadSecurityModeRejected": "the server does not offer this security: set security as the PLC's project says",
-    "BadSecurityModeInsufficient": "the server demands encryption: set security, certificate and private_key",
+    "BadSecurityModeInsufficient": "the server demands encryption: set security",
 }
 _LATER = {
     "BadTooManySessions": "the server has no session left: close other clients, or wait until it drops dead ones",
@@ -57,6 +60,12 @@ TOO_MUCH = frozenset({
     StatusCodes.BadEncodingLimitsExceeded, StatusCodes.BadTcpMessageTooLarge,
 })  # fmt: skip
 """What a server says that was asked for too much at a time."""
+
+
+class NotTrusted(NotConnected):
+    """One of the two does not accept the other's certificate. Tried again: nothing can be locked by it."""
+
+    code = "not-trusted"
 
 
 class Refused(NotConnected):
@@ -85,7 +94,8 @@ def translated(where: str) -> Iterator[None]:
     except UaStatusCodeError as error:
         raise refused(where, error.code) from error
     except InvalidSignature as error:
-        raise AuthFailed(f"{where} cannot prove that its certificate is its own", "check server_certificate") from error
+        hint = "somebody may stand between; or the server was given a new certificate and still shows the old one"
+        raise NotTrusted(f"{where} cannot prove that its certificate is its own", hint) from error
     except socket.gaierror as error:
         raise NotConnected(f"the name in {where} is unknown", "check the name in url, and this box's DNS") from error
     except ConnectionRefusedError as error:
@@ -102,6 +112,8 @@ def translated(where: str) -> Iterator[None]:
 def refused(where: str, code: int) -> DriverError:
     """Return the error for a service that the server refused with this status code."""
     name = code_name(code)
+    if name in DISTRUST:
+        return NotTrusted(f"{where} refuses us: {name}", _TRUST)
     if name in _REFUSED:
         return AuthFailed(f"{where} refuses us: {name}", _REFUSED[name])
     if name == "BadTimeout":

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from shoptwin.sdk import ConfigError
 from shoptwin_opcua import settings as config
 from shoptwin_opcua.address import parse
 
 if TYPE_CHECKING:
-    from shoptwin.sdk import Connection
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from shoptwin.sdk import Certificate, Connection
     from shoptwin_opcua.address import NodeAddress
+    from shoptwin_opcua.pki import Pki
 
 
 class OpcUaPlugin:
@@ -19,6 +24,7 @@ class OpcUaPlugin:
     name = "opcua"
     Settings = config.Settings
     schemes = ("opc.tcp",)
+    _keeping: tuple[Path, str, str] | None = None
 
     def parse_address(self, text: str) -> NodeAddress:
         """Parse a NodeId. Raises BadAddress."""
@@ -30,7 +36,9 @@ class OpcUaPlugin:
         from shoptwin_opcua.polled import PolledConnection  # noqa: PLC0415
         from shoptwin_opcua.subscribed import SubscribedConnection  # noqa: PLC0415
 
-        return PolledConnection(settings) if settings.mode == "poll" else SubscribedConnection(settings)
+        # Without security nothing is kept, and the libraries of certificates are not needed for it.
+        pki = self._pki() if self._keeping is not None and settings.security != "none" else None
+        return PolledConnection(settings, pki) if settings.mode == "poll" else SubscribedConnection(settings, pki)
 
     def loopback(self, settings: config.Settings) -> bool:
         """Tell whether the server is on this very box."""
@@ -39,6 +47,41 @@ class OpcUaPlugin:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
             return host == "localhost"
+
+    def keep_in(self, directory: Path, site: str, gateway: str) -> None:
+        """Keep certificates in `directory`, as the gateway of this name."""
+        self._keeping = (directory, site, gateway)
+
+    def certificates(self) -> Sequence[Certificate]:
+        """Return the gateway's own certificate, made now if there is none, those of servers, and former ones."""
+        pki = self._pki()
+        pki.own()
+        return tuple(pki.all())
+
+    async def seen(self, settings: config.Settings) -> Certificate:
+        """Ask a server for its certificate, keep it as rejected where it is not trusted, and return it."""
+        from shoptwin_opcua.trust import look  # noqa: PLC0415 - asyncua
+
+        return await look(self._pki(), settings)
+
+    def accept(self, certificate: Certificate) -> Certificate:
+        """Trust a certificate that a server has shown, in the place of what that server had to show before."""
+        return self._pki().accept(certificate.server, certificate.thumbprint)
+
+    def reject(self, certificate: Certificate) -> Certificate:
+        """Trust a certificate no longer; a running connection to its server ends within half a minute."""
+        return self._pki().reject(certificate.server) or certificate
+
+    def renew(self) -> Certificate:
+        """Make the gateway a new certificate, and keep the old one."""
+        return self._pki().renew()
+
+    def _pki(self) -> Pki:
+        from shoptwin_opcua.pki import Pki  # noqa: PLC0415 - cryptography
+
+        if self._keeping is None:
+            raise ConfigError("nobody has said where certificates are kept", "name a state directory")
+        return Pki(*self._keeping)
 
 
 plugin = OpcUaPlugin()

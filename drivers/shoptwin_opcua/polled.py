@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shoptwin.sdk import Group
+    from shoptwin_opcua.pki import Pki
     from shoptwin_opcua.settings import Settings
 
 
@@ -38,8 +39,8 @@ class _Plan:
 class PolledConnection(OpcUaConnection):
     """Reads when the runtime says so."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, pki: Pki | None = None) -> None:
+        super().__init__(settings, pki)
         self._plans: dict[str, _Plan] = {}
         """By the group's name: a group as a key would be hashed with all its addresses at each poll."""
 

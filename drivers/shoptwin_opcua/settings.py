@@ -18,12 +18,16 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     url: str
     mode: Literal["subscribe", "poll"] = "subscribe"
-    security: Literal["none", "Basic256Sha256"] = "none"
+    security: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "none"] = "none"
+    sign_only: bool = False
     certificate: str = ""
     private_key: str = ""
     server_certificate: str = ""
     user: str = ""
     password_file: str = ""
+    allow_plain_password: bool = False
+    user_certificate: str = ""
+    user_private_key: str = ""
     timeout: str = "4s"
     publishing: str = ""
     sampling: str = ""
@@ -45,12 +49,29 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         for name in ("queue", "batch"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative; 0 leaves it to the driver")
-        if self.security != "none" and not (self.certificate and self.private_key):
-            raise ValueError(f"security = {self.security!r} needs certificate and private_key")
-        if self.security == "none" and (self.certificate or self.private_key or self.server_certificate):
-            raise ValueError('a certificate is given but security = "none": set security = "Basic256Sha256"')
+        self._check_security()
+        self._check_login()
+
+    def _check_security(self) -> None:
+        if bool(self.certificate) != bool(self.private_key):
+            raise ValueError("certificate and private_key go together; without both the gateway has its own")
+        if self.security == "none" and (self.certificate or self.server_certificate or self.sign_only):
+            raise ValueError('certificate, server_certificate and sign_only say nothing where security = "none"')
+
+    def _check_login(self) -> None:
         if self.password_file and not self.user:
             raise ValueError("password_file is given but no user")
+        if bool(self.user_certificate) != bool(self.user_private_key):
+            raise ValueError("user_certificate and user_private_key go together")
+        if self.user_certificate and self.user:
+            raise ValueError("log in by user or by user_certificate, not by both")
+        if self.security == "none" and self.user_certificate:
+            raise ValueError('a login by user_certificate proves nothing where security = "none": set security')
+        if self.security == "none" and self.password_file and not self.allow_plain_password:
+            raise ValueError(
+                'the password would go over a channel that anybody on the network can read, as security = "none": '
+                "set security, or say allow_plain_password = true"
+            )
 
     def seconds(self, name: str) -> float | None:
         """Return a duration in seconds, None where it is left to the driver."""

@@ -31,10 +31,12 @@ from shoptwin.domain.ports import (
     Scanning,
     Subscribed,
     Talking,
+    Trusting,
 )
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.tag import CurrentLoop, Role, ValueKind
 from shoptwin.domain.timing import iso, parse_duration, parse_time
+from shoptwin.domain.trust import Certificate, Standing
 
 __all__ = [
     "Address",
@@ -42,6 +44,7 @@ __all__ = [
     "BadAddress",
     "Browsable",
     "Candidate",
+    "Certificate",
     "ConfigError",
     "Connection",
     "CurrentLoop",
@@ -67,6 +70,7 @@ __all__ = [
     "ScanReport",
     "ScanWish",
     "Scanning",
+    "Standing",
     "StatusCode",
     "Subscribed",
     "TagCandidate",
@@ -74,6 +78,7 @@ __all__ = [
     "Talk",
     "Talking",
     "Timeout",
+    "Trusting",
     "ValueKind",
     "Verdict",
     "Waveform",

@@ -11,6 +11,7 @@ import pytest
 from shoptwin.testing import group_of
 from shoptwin.testing.node_opcua import NodeOpcua, missing
 from shoptwin_opcua import plugin
+from shoptwin_opcua.plugin import OpcUaPlugin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -45,12 +46,15 @@ def serve(_servers: dict[str, NodeOpcua]) -> Callable[..., NodeOpcua]:
 
 @pytest.fixture
 def connected() -> Callable[..., Any]:
-    """Give a context of a connection that is connected and closed: `connected(server, mode="poll")`."""
+    """Give a context of a connection that is connected and closed: `connected(server, mode="poll")`.
+
+    Without security, unless the settings say so; `by`: a gateway that keeps certificates.
+    """
 
     @asynccontextmanager
-    async def make(server: NodeOpcua, **settings: Any) -> AsyncIterator[Any]:
-        options = {"url": server.url, "timeout": "2s", "keep_alive": "1s"} | settings
-        connection = plugin.open(plugin.Settings(**options))
+    async def make(server: NodeOpcua, *, by: OpcUaPlugin = plugin, **settings: Any) -> AsyncIterator[Any]:
+        options = {"url": server.url, "timeout": "2s", "keep_alive": "1s", "security": "none"} | settings
+        connection = by.open(by.Settings(**options))
         try:
             await connection.connect()
             yield connection
@@ -58,6 +62,14 @@ def connected() -> Callable[..., Any]:
             await connection.aclose()
 
     return make
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> OpcUaPlugin:
+    """Give the driver as a gateway of its own has it, that keeps certificates in a folder of this test."""
+    own = OpcUaPlugin()
+    own.keep_in(tmp_path / "state" / "pki", "plant", "gw-1")
+    return own
 
 
 @pytest.fixture

@@ -1,162 +1,308 @@
-"""Users, passwords, certificates, clocks: who is refused is told what to do."""
+"""Policies, logins, certificates and clocks against node-opcua: who is refused is told what to do."""
 
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
+import logging
+import re
 
 import pytest
 from asyncua import ua
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shoptwin.sdk import AuthFailed, NotConnected, Timeout
-from shoptwin_opcua.errors import Refused, refused, translated
-from shoptwin_opcua.security import check_time
+from shoptwin_opcua import certificates
+from shoptwin_opcua.errors import NotTrusted, Refused, refused, translated
+from shoptwin_opcua.identity import made, new_key
+from shoptwin_opcua.plugin import OpcUaPlugin
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
-URI = "urn:shoptwin:test-gateway"
+POLICIES = ("Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss")
+SECRET = "geheim-7c1f"
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory):
-    """Give a factory of an application's certificate and key: `make(not_before)` -> their paths."""
-    key = rsa.generate_private_key(65537, 2048)
+def key():
+    """Give one key for all certificates of these tests: making one takes its time."""
+    return new_key()
 
-    def certificate(not_before=None, days=365, uri=URI):
-        first = not_before or dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Shoptwin")])
-        usage = x509.KeyUsage(
-            digital_signature=True, content_commitment=True, key_encipherment=True, data_encipherment=True,
-            key_agreement=False, key_cert_sign=True, crl_sign=False, encipher_only=False, decipher_only=False,
+
+@pytest.fixture
+def make(tmp_path, key):
+    """Give a factory of certificate and key as files: `make(first=…, days=…, uri=…)` -> their paths."""
+
+    def certificate(name="own", first=None, days=365, uri="urn:shoptwin:test"):
+        first = first or dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        model = made("plant", name, key, NOW, uri or "urn:none")
+        builder = x509.CertificateBuilder(
+            model.issuer, model.subject, model.public_key(), model.serial_number, first,
+            first + dt.timedelta(days=days),
         )  # fmt: skip
-        names = [x509.DNSName("localhost")] + ([x509.UniformResourceIdentifier(uri)] if uri else [])
-        made = (
-            x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(first)
-            .not_valid_after(first + dt.timedelta(days=days))
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
-            .add_extension(usage, critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]),
-                critical=False,
-            )
-            .sign(key, hashes.SHA256())
-        )  # fmt: skip
-        folder = tmp_path_factory.mktemp("certificates")
-        (folder / "own.der").write_bytes(made.public_bytes(serialization.Encoding.DER))
-        (folder / "own.pem").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+        for extension in model.extensions:
+            if uri or not isinstance(extension.value, x509.SubjectAlternativeName):
+                builder = builder.add_extension(extension.value, extension.critical)
+        found = builder.sign(key, hashes.SHA256())
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return {"certificate": str(folder / "own.der"), "private_key": str(folder / "own.pem")}
+        public, private = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
+        public.write_bytes(found.public_bytes(serialization.Encoding.PEM))
+        private.write_bytes(secret)
+        return str(public), str(private)
 
     return certificate
 
 
-async def fails(connected, server, error, **settings):
-    with pytest.raises(error) as caught:
-        async with connected(server, **settings):
-            pass
-    assert caught.value.hint
-    return caught.value
+class Bench:
+    """A gateway that keeps certificates, and what tests do with it."""
+
+    def __init__(self, gateway, connected, names):
+        self.gateway, self.connected, self.names = gateway, connected, names
+
+    def open(self, server, **settings):
+        return self.connected(server, by=self.gateway, **{"security": "Basic256Sha256"} | settings)
+
+    async def look(self, server):
+        return await self.gateway.seen(self.gateway.Settings(url=server.url))
+
+    async def accept(self, server):
+        return self.gateway.accept(await self.look(server))
+
+    async def fails(self, server, error, **settings):
+        with pytest.raises(error) as caught:
+            async with self.open(server, **settings):
+                pass
+        assert caught.value.hint
+        assert SECRET not in str(caught.value)
+        return caught.value
+
+    async def reads(self, server, **settings):
+        """Read a value, and tell what the server saw of the session."""
+        async with self.open(server, mode="poll", **settings) as connection:
+            (batch,) = await connection.read(self.names("Double"))
+            assert batch.values.tolist() == [21.25]
+            return server.do("session")
 
 
-async def test_users(serve, connected, names, tmp_path):
-    """The right password lets in, from a file with a line's end; the wrong one, and none, is AuthFailed with a cure."""
-    server = serve(user="operator", password="geheim", secure=True)
-    (tmp_path / "right").write_text("geheim\n")
-    (tmp_path / "wrong").write_text("falsch")
-    right, wrong = str(tmp_path / "right"), str(tmp_path / "wrong")
-    async with connected(server, mode="poll", user="operator", password_file=right) as connection:
-        (batch,) = await connection.read(names("Double"))
-        assert batch.values.tolist() == [21.25]
-    error = await fails(connected, server, AuthFailed, user="operator", password_file=wrong)
-    assert "password_file" in error.hint
-    await fails(connected, server, AuthFailed)
-    error = await fails(connected, server, AuthFailed, user="operator", password_file=str(tmp_path / "none"))
-    assert "none" in error.message
-    assert server.do("counts")["sessions"] == 0
+@pytest.fixture
+def bench(gateway, connected, names):
+    """Give a gateway of this test's own."""
+    return Bench(gateway, connected, names)
 
 
-async def test_encrypted(serve, connected, names, make):
-    """Signed and encrypted, values are read in both modes."""
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("sign_only", [False, True])
+async def test_every_policy(serve, bench, policy, sign_only):
+    """With each policy, signed or encrypted too, values are read, and the server sees just this policy and mode."""
+    server = serve(policies=",".join(("None", *POLICIES)), modes="None,Sign,SignAndEncrypt")
+    security = policy.replace("_", "")
+    await bench.accept(server)
+    seen = await bench.reads(server, security=security, sign_only=sign_only)
+    assert seen["policy"].endswith(f"#{policy}")
+    assert seen["mode"] == ("Sign" if sign_only else "SignAndEncrypt")
+
+
+async def test_subscription_over_an_encrypted_channel(serve, bench):
+    """Signed and encrypted, values come by subscription too."""
     server = serve(secure=True)
-    secure = {"security": "Basic256Sha256", **make()}
-    async with connected(server, mode="poll", **secure) as connection:
-        (batch,) = await connection.read(names("Double"))
-        assert batch.values.tolist() == [21.25]
-    async with connected(server, **secure) as connection:
-        async for batch in connection.batches([names("Double")]):
+    await bench.accept(server)
+    async with bench.open(server) as connection:
+        async for batch in connection.batches([bench.names("Double")]):
             assert batch.values.tolist() == [21.25]
             break
 
 
-async def test_encryption_is_never_given_up(serve, connected, make):
-    """A server that does not offer the security that is asked for is not connected."""
-    await fails(connected, serve(), NotConnected, security="Basic256Sha256", **make())
-
-
-async def test_unknown_certificate(serve, connected, make):
-    """A server that does not trust this gateway's certificate is AuthFailed, with where to accept it."""
-    error = await fails(connected, serve(secure=True, strict=True), AuthFailed, security="Basic256Sha256", **make())
-    assert "accept" in error.hint
-
-
-async def test_pinned_server_certificate(serve, connected, make):
-    """A server with another certificate than the pinned one is not talked to."""
-    own = make()
-    pinned = {"server_certificate": own["certificate"]}
-    error = await fails(connected, serve(secure=True), (NotConnected, AuthFailed, Timeout),
-                        security="Basic256Sha256", **own, **pinned)  # fmt: skip
-    assert error.message
-
-
-async def test_clock_in_1970(serve, connected, make):
-    """A certificate that is not valid yet is NotConnected, which tells what this box's clock says."""
-    tomorrow = make(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
-    error = await fails(connected, serve(secure=True), NotConnected, security="Basic256Sha256", **tomorrow)
-    assert f"clock says {dt.datetime.now(dt.UTC):%Y-%m-%d}" in error.message
-    assert "valid yet" in error.message
-
-
 @pytest.mark.parametrize(
-    ("now", "says"),
-    [(dt.datetime(1970, 1, 1, 0, 3, tzinfo=dt.UTC), "1970-01-01 00:03"), (NOW + dt.timedelta(days=999), "expired")],
+    ("offers", "settings", "cure"),
+    [
+        ({}, {}, 'security = "none"'),
+        ({"policies": "Aes256_Sha256_RsaPss", "modes": "SignAndEncrypt"}, {}, 'security = "Aes256Sha256RsaPss"'),
+        ({"policies": "Basic256Sha256", "modes": "Sign"}, {}, "sign_only = true"),
+        ({"policies": "Basic256Sha256", "modes": "SignAndEncrypt"}, {"sign_only": True}, "Basic256Sha256"),
+    ],
 )
-def test_time_of_a_certificate(make, now, says):
-    """Before its first and after its last day a certificate is refused by the clock; in between it is not."""
-    der = Path(make(NOW)["certificate"]).read_bytes()
-    certificate = x509.load_der_x509_certificate(der)
-    check_time(certificate, "it", NOW + dt.timedelta(days=1))
-    with pytest.raises(NotConnected, match=says):
-        check_time(certificate, "it", now)
+async def test_security_is_never_given_up(serve, bench, offers, settings, cure):
+    """A server that does not offer what is asked for is not connected, and the error says what to write instead."""
+    server = serve(**offers)
+    error = await bench.fails(server, NotConnected, **settings)
+    assert "it offers" in error.message
+    assert cure in error.hint
+    assert server.do("counts")["sessions"] == 0
+
+
+async def test_users(serve, bench, tmp_path, caplog):
+    """The right password lets in, from a file with a line's end; the wrong one, and none, is AuthFailed with a cure."""
+    caplog.set_level(logging.DEBUG)
+    server = serve(user="operator", password=SECRET, secure=True)
+    await bench.accept(server)
+    (tmp_path / "right").write_text(f"{SECRET}\n")
+    (tmp_path / "wrong").write_text("falsch")
+    await bench.reads(server, user="operator", password_file=str(tmp_path / "right"))
+    error = await bench.fails(server, AuthFailed, user="operator", password_file=str(tmp_path / "wrong"))
+    assert "password_file" in error.hint
+    error = await bench.fails(server, AuthFailed)
+    assert "user and password_file" in error.hint
+    error = await bench.fails(server, AuthFailed, user="operator", password_file=str(tmp_path / "none"))
+    assert "none" in error.message
+    assert server.do("counts")["sessions"] == 0
+    assert SECRET not in caplog.text
+
+
+async def test_password_over_no_security_must_be_said(serve, bench, tmp_path):
+    """A password goes over a channel without security only where allow_plain_password says so."""
+    server = serve(user="operator", password=SECRET, secure=True)
+    (tmp_path / "right").write_text(SECRET)
+    login = {"user": "operator", "password_file": str(tmp_path / "right")}
+    with pytest.raises(ValueError, match="allow_plain_password"):
+        bench.gateway.Settings(url=server.url, security="none", **login)
+    await bench.reads(server, security="none", allow_plain_password=True, **login)
+
+
+async def test_user_certificates(serve, bench, make, tmp_path):
+    """A user logs in by a certificate once the server accepts it; before that the error says which, and is retried."""
+    server = serve("users", secure=True, user_pki=str(tmp_path / "users"))
+    await bench.accept(server)
+    public, private = make("operator")
+    user = {"user_certificate": public, "user_private_key": private}
+    error = await bench.fails(server, NotTrusted, **user)
+    shown = certificates.of_file(public, "user_certificate")
+    assert certificates.thumbprint(shown) in error.hint
+    assert server.do("trust", user=True)["trusted"]
+    await bench.reads(server, **user)
+    async with bench.open(server, mode="poll", **user) as connection:
+        assert set(connection._channel.expires) == {"gateway", "server", "user"}
+        assert connection._channel.expires["user"] == certificates.last_ns(shown)
+    error = await bench.fails(server, AuthFailed)
+    assert "user_certificate" in error.hint
+
+
+async def test_server_that_does_not_trust_us(serve, bench):
+    """A server that refuses our certificate is told with where to accept it; after that the same gateway connects."""
+    server = serve("strict", secure=True, strict=True)
+    await bench.accept(server)
+    error = await bench.fails(server, NotTrusted)
+    own = bench.gateway.certificates()[0]
+    assert "rejected to trusted/certs" in error.hint
+    for told in (own.thumbprint, own.subject, own.uri, own.file):
+        assert told in error.hint
+    assert server.do("trust")["trusted"]
+    await bench.reads(server)
+    assert bench.gateway.certificates()[0].thumbprint == own.thumbprint
+
+
+async def test_unknown_server(serve, bench):
+    """A server whose certificate nobody has accepted is not talked to; the error has the very command that cures it."""
+    server = serve(secure=True)
+    error = await bench.fails(server, NotTrusted)
+    command = re.search(r"shoptwin trust accept (\w{40}) --state-dir (\S+)", error.hint)
+    (waiting,) = [each for each in bench.gateway.certificates() if each.standing == "rejected"]
+    assert command is not None
+    assert command[1] == waiting.thumbprint
+    assert waiting.file.startswith(command[2])
+    assert waiting.server == server.url
+    bench.gateway.accept(waiting)
+    await bench.reads(server)
+
+
+async def test_changed_server(serve, bench, tmp_path):
+    """A server that shows another certificate than the accepted one is not talked to, and the error names both."""
+    server = serve("changing", secure=True, pki=str(tmp_path / "first"))
+    before = await bench.accept(server)
+    await bench.reads(server)
+    server.start(pki=str(tmp_path / "second"))
+    error = await bench.fails(server, NotTrusted)
+    after = await bench.look(server)
+    assert "changed" in error.message
+    assert before.thumbprint in error.message
+    assert f"accept {after.thumbprint}" in error.hint
+    bench.gateway.accept(after)
+    await bench.reads(server)
+
+
+async def test_trust_that_is_withdrawn(serve, bench, monkeypatch):
+    """A connection ends when its server's certificate is rejected while it runs."""
+    monkeypatch.setattr("shoptwin_opcua.channel.SESSION", 3000)
+    server = serve(secure=True)
+    certificate = await bench.accept(server)
+    async with bench.open(server) as connection:
+        bench.gateway.reject(certificate)
+        await connection._channel._keeper
+        with pytest.raises(NotConnected):
+            await connection.browse()
+    await bench.fails(server, NotTrusted)
+
+
+async def test_pinned_by_file(serve, bench, make):
+    """server_certificate pins by file, with certificate and key of the settings: nothing is kept, nobody is asked."""
+    server = serve(secure=True)
+    shown = await bench.accept(server)
+    public, private = make()
+    own = {"certificate": public, "private_key": private}
+    await bench.reads(server, **own, server_certificate=shown.file)
+    error = await bench.fails(server, NotTrusted, **own, server_certificate=public)
+    assert shown.thumbprint in error.message
+    assert "server_certificate" in error.hint
+
+
+@pytest.mark.parametrize("when", [(1, 30, "not valid yet"), (-30, 10, "has expired")])
+@pytest.mark.parametrize("whose", ["gateway", "server", "user"])
+async def test_certificates_out_of_time(serve, bench, make, whose, when):
+    """A certificate of either side that is not valid now is NotConnected, which tells what this box's clock says."""
+    first, days, says = when
+    public, private = make(whose, dt.datetime.now(dt.UTC) + dt.timedelta(days=first), days)
+    settings = {}
+    if whose == "server":
+        server = serve(f"time {first}", secure=True, certificate=public, key=private)
+    else:
+        server = serve(secure=True)
+        prefix = {"gateway": "", "user": "user_"}[whose]
+        settings |= {f"{prefix}certificate": public, f"{prefix}private_key": private}
+    await bench.accept(server)
+    error = await bench.fails(server, NotConnected, **settings)
+    assert f"clock says {dt.datetime.now(dt.UTC):%Y-%m-%d}" in error.message
+    assert says in error.message
+
+
+async def test_certificate_without_uri(serve, bench, make):
+    """A certificate that names no application is refused before the server is asked."""
+    public, private = make(uri="")
+    error = await bench.fails(serve(secure=True), AuthFailed, certificate=public, private_key=private)
+    assert "SubjectAltName" in error.hint
+
+
+async def test_server_with_another_uri(serve, bench, make):
+    """A server whose certificate names another application than it says to be is accepted by hand alone."""
+    public, private = make(uri="urn:somebody:else")
+    server = serve("uri", secure=True, certificate=public, key=private)
+    shown = await bench.look(server)
+    assert any("urn:somebody:else" in note for note in shown.notes)
+    await bench.fails(server, NotTrusted)
+    bench.gateway.accept(shown)
+    await bench.reads(server)
 
 
 @pytest.mark.parametrize("wrong", ["missing.der", __file__])
-async def test_files_that_are_no_certificates(serve, connected, make, wrong):
-    """A certificate that is not there, or is none, is named."""
-    error = await fails(connected, serve(secure=True), AuthFailed, security="Basic256Sha256",
-                        **make() | {"certificate": wrong})  # fmt: skip
-    assert "certificate" in str(error)
+@pytest.mark.parametrize("which", ["certificate", "private_key"])
+async def test_files_that_cannot_be_used(serve, bench, make, which, wrong):
+    """A certificate or key that is not there, or is none, is named."""
+    public, private = make()
+    own = {"certificate": public, "private_key": private} | {which: wrong}
+    error = await bench.fails(serve(secure=True), AuthFailed, **own)
+    assert which in str(error)
 
 
-async def test_certificate_without_uri(serve, connected, make):
-    """A certificate that names no application is refused before the server is asked."""
-    error = await fails(connected, serve(secure=True), AuthFailed, security="Basic256Sha256", **make(uri=""))
-    assert "SubjectAltName" in error.hint
+async def test_nowhere_to_keep_certificates(serve, bench):
+    """A driver that was told no folder says so."""
+    bench.gateway = OpcUaPlugin()
+    error = await bench.fails(serve(secure=True), AuthFailed)
+    assert "state directory" in error.hint
 
 
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("BadUserAccessDenied", AuthFailed), ("BadCertificateUntrusted", AuthFailed), ("BadTimeout", Timeout),
+        ("BadUserAccessDenied", AuthFailed), ("BadCertificateUntrusted", NotTrusted), ("BadTimeout", Timeout),
         ("BadTooManySessions", Refused), ("BadCertificateTimeInvalid", Refused), ("BadInternalError", Refused),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shoptwin.domain.device import Group, ProfileInfo, TagCandidate, TagDefaults, Talk
     from shoptwin.domain.discovery import PeekView, ScanReport, ScanWish
     from shoptwin.domain.tag import ValueKind
+    from shoptwin.domain.trust import Certificate
 
 
 class Address(Protocol):
@@ -135,6 +136,43 @@ class Profiled(Protocol):
 
     def describe(self, address: str) -> TagDefaults | None:
         """Return what a profile says of this address, or None where it names no entry of one; never raises."""
+
+
+@runtime_checkable
+class Trusting(Protocol):
+    """A plug-in that shows devices a certificate of the gateway, and talks to those alone whose own was accepted.
+
+    Its files are the truth: what is accepted or rejected there, by whichever process, holds at the next connection.
+    """
+
+    def keep_in(self, directory: Path, site: str, gateway: str) -> None:
+        """Keep certificates in `directory` (`pki` in the state directory), as the gateway of this name.
+
+        It need not exist. Called at each load of a configuration, and by commands; nothing is read or written yet.
+        """
+
+    def certificates(self) -> Sequence[Certificate]:
+        """Return what there is, the gateway's own first: made now where there is none.
+
+        Raises:
+            DriverError: a file cannot be read or written.
+        """
+
+    async def seen(self, settings: Any) -> Certificate:  # noqa: ANN401 - as in Plugin
+        """Return the certificate that a device shows now; where nobody has accepted it, it is kept as rejected.
+
+        Raises:
+            DriverError: the device cannot be asked, or shows none.
+        """
+
+    def accept(self, certificate: Certificate) -> Certificate:
+        """Trust a certificate that its server has shown, and no other of that server. Raises DriverError."""
+
+    def reject(self, certificate: Certificate) -> Certificate:
+        """Trust a certificate no longer; its server is not talked to from now on. Raises DriverError."""
+
+    def renew(self) -> Certificate:
+        """Make the gateway a new certificate of the same application URI, and keep the old one. Raises DriverError."""
 
 
 @runtime_checkable

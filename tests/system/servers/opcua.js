@@ -32,6 +32,11 @@ const { values: args } = parseArgs({
     user: { type: "string", default: "" },
     password: { type: "string", default: "" },
     secure: { type: "boolean", default: false }, // Basic256Sha256 beside None
+    policies: { type: "string", default: "" }, // "None,Basic256Sha256", instead of these
+    modes: { type: "string", default: "" }, // "None,Sign,SignAndEncrypt", instead of None and SignAndEncrypt
+    certificate: { type: "string", default: "" }, // the server's own (PEM), and its key; else it makes them
+    key: { type: "string", default: "" },
+    "user-pki": { type: "string", default: "" }, // users may log in by certificates that lie in its trust list
     strict: { type: "boolean", default: false }, // a client's certificate must be in the trust list
     path: { type: "string", default: "" },
     pki: { type: "string", default: "" },
@@ -52,6 +57,12 @@ async function main() {
     automaticallyAcceptUnknownCertificate: !args.strict,
   });
   await certificates.initialize();
+  const users = args["user-pki"]
+    ? new OPCUACertificateManager({ rootFolder: args["user-pki"], automaticallyAcceptUnknownCertificate: false })
+    : certificates;
+  await users.initialize();
+  const policies = args.policies || (args.secure ? "None,Basic256Sha256" : "None");
+  const modes = args.modes || (policies === "None" ? "None" : "None,SignAndEncrypt");
   const limits = {};
   if (+args["max-nodes-per-read"]) limits.maxNodesPerRead = +args["max-nodes-per-read"];
   if (+args["max-items-per-call"]) limits.maxMonitoredItemsPerCall = +args["max-items-per-call"];
@@ -62,12 +73,11 @@ async function main() {
     port: +args.port,
     resourcePath: args.path,
     serverCertificateManager: certificates,
-    userCertificateManager: certificates,
-    securityPolicies: args.secure ? [SecurityPolicy.None, SecurityPolicy.Basic256Sha256] : [SecurityPolicy.None],
-    securityModes: args.secure
-      ? [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt]
-      : [MessageSecurityMode.None],
-    allowAnonymous: !args.user,
+    userCertificateManager: users,
+    ...(args.certificate ? { certificateFile: args.certificate, privateKeyFile: args.key } : {}),
+    securityPolicies: policies.split(",").map((name) => SecurityPolicy[name]),
+    securityModes: modes.split(",").map((name) => MessageSecurityMode[name]),
+    allowAnonymous: !args.user && !args["user-pki"],
     userManager: { isValidUser: (user, password) => user === args.user && password === args.password },
     maxConnectionsPerEndpoint: 50,
     serverCapabilities: { maxSessions: +args["max-sessions"], operationLimits: limits },
@@ -169,7 +179,21 @@ async function main() {
       created: server.engine.cumulatedSessionCount,
       channels: server.currentChannelCount,
     }),
+    // how the last session that was opened is secured
+    session: () => {
+      const channel = Object.values(server.engine._sessions).at(-1).channel;
+      return { policy: channel.securityPolicy, mode: MessageSecurityMode[channel.securityMode] };
+    },
     drop: () => (subscriptions(server).forEach((each) => each.terminate()), {}), // as if they had timed out
+    // the operator's move: what was refused is trusted from now on
+    trust: async ({ user }) => {
+      const manager = user ? users : certificates;
+      const folder = path.join(user ? args["user-pki"] : pki, "rejected");
+      const names = fs.readdirSync(folder);
+      for (const name of names) fs.renameSync(path.join(folder, name), path.join(folder, "../trusted/certs", name));
+      await manager.reloadCertificates?.();
+      return { trusted: names };
+    },
     crash: () => process.exit(1),
     stop: () => (setImmediate(() => server.shutdown(0).then(() => process.exit(0))), {}),
   };
@@ -180,11 +204,11 @@ async function main() {
   const index = namespace.index;
   console.log(JSON.stringify({ ready: true, url: `opc.tcp://127.0.0.1:${port}${args.path}`, port, namespace: index, uri: URI, pki }));
 
-  require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  require("node:readline").createInterface({ input: process.stdin }).on("line", async (line) => {
     let answer;
     try {
       const command = JSON.parse(line);
-      answer = does[command.do](command);
+      answer = await does[command.do](command);
     } catch (error) {
       answer = { error: String(error) };
     }
