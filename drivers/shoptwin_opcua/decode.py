@@ -50,19 +50,6 @@ class Row(NamedTuple):
     server_time: int
 
 
-class Publication(NamedTuple):
-    """One answer to a Publish request."""
-
-    subscription: int
-    sequence: int
-    rows: list[tuple[int, Row]]
-    """Client handle and value, in the order they came."""
-    ended: int | None
-    """The status by which the server tells that the subscription is over."""
-    keep_alive: bool
-    """There is nothing new, so nothing to acknowledge."""
-
-
 def read_results(data: bytes) -> list[Row]:
     """Decode what follows the header of a ReadResponse."""
     try:
@@ -72,45 +59,9 @@ def read_results(data: bytes) -> list[Row]:
             rows.append(row)
     except (struct.error, IndexError, RecursionError) as error:
         raise ValueError(f"the answer to a read breaks off: {error}") from error
+    if at > len(data):  # what is stepped over was not there
+        raise ValueError("the answer to a read breaks off")
     return rows
-
-
-def publication(data: bytes) -> Publication:
-    """Decode what follows the header of a PublishResponse (Part 4, 5.13.5)."""
-    try:
-        return _publication(data)
-    except (struct.error, IndexError, RecursionError) as error:
-        raise ValueError(f"a notification breaks off: {error}") from error
-
-
-def _publication(data: bytes) -> Publication:
-    subscription, available = _U4.unpack_from(data, 0)[0], _I4.unpack_from(data, 4)[0]
-    at = 8 + 4 * max(0, available) + 1  # the sequence numbers that can be asked for again, MoreNotifications
-    sequence = _U4.unpack_from(data, at)[0]
-    at += 4 + 8  # the time of publishing
-    rows: list[tuple[int, Row]] = []
-    ended = None
-    count = _I4.unpack_from(data, at)[0]
-    at += 4
-    for _ in range(count):
-        type_at, at = at, _skip_node_id(data, at)
-        kind = _U2.unpack_from(data, type_at + 2)[0] if data[type_at] == 1 and data[type_at + 1] == 0 else 0
-        body = at + 5
-        at = _skip_body(data, at)
-        if kind == 811:  # noqa: PLR2004 - DataChangeNotification_Encoding_DefaultBinary
-            _data_changes(data, body, rows)
-        elif kind == 820:  # noqa: PLR2004 - StatusChangeNotification_Encoding_DefaultBinary
-            ended = _U4.unpack_from(data, body)[0]
-    return Publication(subscription, sequence, rows, ended, count <= 0)
-
-
-def _data_changes(data: bytes, at: int, rows: list[tuple[int, Row]]) -> None:
-    count = _I4.unpack_from(data, at)[0]
-    at += 4
-    for _ in range(count):
-        handle = _U4.unpack_from(data, at)[0]
-        at, row = data_value(data, at + 4)
-        rows.append((handle, row))
 
 
 def data_value(data: bytes, at: int, depth: int = 0) -> tuple[int, Row]:
@@ -221,7 +172,7 @@ def _guid(data: bytes, at: int) -> tuple[int, str]:
     return at + 16, str(uuid.UUID(bytes_le=data[at : at + 16]))
 
 
-def _skip_node_id(data: bytes, at: int) -> int:
+def skip_node_id(data: bytes, at: int) -> int:
     """Return where the NodeId or ExpandedNodeId at `at` ends (Part 6, 5.2.2.9)."""
     head = data[at]
     match head & 0x3F:
@@ -242,7 +193,7 @@ def _skip_node_id(data: bytes, at: int) -> int:
     return at + 4 if head & 0x40 else at
 
 
-def _skip_body(data: bytes, at: int) -> int:
+def skip_body(data: bytes, at: int) -> int:
     """Return where an ExtensionObject ends whose type has been read."""
     return _bytes(data, at + 1)[0] if data[at] else at + 1
 
@@ -259,13 +210,13 @@ def _skip_diagnostic(data: bytes, at: int) -> int:
 
 
 def _skip_extension_object(data: bytes, at: int) -> int:
-    return _skip_body(data, _skip_node_id(data, at))
+    return skip_body(data, skip_node_id(data, at))
 
 
 _TEXTS: dict[int, Callable[[bytes, int], tuple[int, str | None]]] = {
     STRING: _string, XML: _string, GUID: _guid, QUALIFIED_NAME: _qualified_name, LOCALIZED_TEXT: _localized_text,
 }  # fmt: skip
 _SKIPS: dict[int, Callable[[bytes, int], int]] = {
-    0: lambda _, at: at, NODE_ID: _skip_node_id, EXPANDED_NODE_ID: _skip_node_id,
+    0: lambda _, at: at, NODE_ID: skip_node_id, EXPANDED_NODE_ID: skip_node_id,
     EXTENSION_OBJECT: _skip_extension_object, DIAGNOSTIC: _skip_diagnostic,
 }  # fmt: skip

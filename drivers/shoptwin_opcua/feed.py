@@ -7,7 +7,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import NotConnected, StatusCode
-from shoptwin_opcua.columns import Columns
+from shoptwin_opcua.book import GONE, Book
+from shoptwin_opcua.columns import Columns, Places
 from shoptwin_opcua.nodes import of_address
 from shoptwin_opcua.publisher import Publisher
 from shoptwin_opcua.resolve import add_rates, resolve
@@ -20,12 +21,9 @@ if TYPE_CHECKING:
 
     from shoptwin.sdk import Group, SampleBatch
     from shoptwin_opcua.channel import Channel
-    from shoptwin_opcua.decode import Publication
+    from shoptwin_opcua.publication import Publication
     from shoptwin_opcua.services import Server
     from shoptwin_opcua.settings import Settings
-
-GONE = frozenset({int(StatusCode.BAD_NODE_ID_UNKNOWN), int(StatusCode.BAD_NODE_ID_INVALID)})
-"""What a server says of a node that is not there; a node that comes back is another to it, to be watched anew."""
 
 
 class Feed:
@@ -39,6 +37,8 @@ class Feed:
         self._subscriptions: dict[int, Subscription] = {}
         self._items: list[Item] = []
         """By client handle."""
+        self._book = Book()
+        self._places = Places(())
         self._publisher = Publisher(channel)
         self._ready: deque[SampleBatch] = deque()
         self._started = False
@@ -65,13 +65,15 @@ class Feed:
         for group in self._groups:
             subscription = Subscription(self._channel, self._server, self._settings, group)
             targets = await resolve(self._channel, self._server, group.points)
-            items = [Item(len(self._items) + i, subscription, target) for i, target in enumerate(targets)]
+            items = [Item(len(self._items) + i, subscription, target, self._book) for i, target in enumerate(targets)]
             self._items += items
+            self._book.grow(len(self._items))
             # Read first and watch then: so no value that came in between is lost, and none comes before an older one.
             await self._read(items)
             await subscription.create(loop.time())
             self._subscriptions[subscription.id] = subscription
             await subscription.watch([item for item in items if item.present])
+        self._places = Places(item.target for item in self._items)
         self._refresh_at = loop.time() + self._refresh_every
         if self._subscriptions:
             self._publisher.start(len(self._subscriptions))
@@ -104,13 +106,8 @@ class Feed:
         if publication.ended is not None:
             raise NotConnected(f"{self._channel.url} ended a subscription", "it is subscribed to anew")
         columns = Columns()
-        items = self._items
-        for handle, row in publication.rows:
-            if handle < len(items):
-                item = items[handle]
-                if item.news(row, now):
-                    columns.add(item.target.tag, item.target.wish, item.target.rate, row)
-                    item.present = row.status not in GONE
+        for values in publication.values:
+            columns.extend(self._places, values, self._book.take(values, now))
         self._ready += columns.batches(subscription.group.name)
 
     async def _refresh(self, now: float) -> None:

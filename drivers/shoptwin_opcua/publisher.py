@@ -10,11 +10,12 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from shoptwin.sdk import Timeout
-from shoptwin_opcua.decode import Publication, publication
 from shoptwin_opcua.errors import Refused
+from shoptwin_opcua.publication import publications
 
 if TYPE_CHECKING:
     from shoptwin_opcua.channel import Channel
+    from shoptwin_opcua.publication import Publication
 
 _MOST = 8
 """Requests that wait at the server at most."""
@@ -25,8 +26,14 @@ class Publisher:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._answers = publications()
         self._flight: deque[asyncio.Task[Publication]] = deque()
         self._acknowledge: list[ua.SubscriptionAcknowledgement] = []
+
+    @property
+    def path(self) -> str:
+        """How notifications are decoded: `fast`, or `plain` and why; empty before the first."""
+        return self._answers.path
 
     def start(self, subscriptions: int) -> None:
         """Send the first requests: one a subscription, and one more so that none waits for our next."""
@@ -74,5 +81,5 @@ class Publisher:
     def _send(self) -> None:
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements, self._acknowledge = self._acknowledge, []
-        asking = self._channel.raw(request, publication, wait=0)
+        asking = self._channel.raw(request, self._answers.decode, wait=0)
         self._flight.append(asyncio.create_task(asking, name=f"publish {self._channel.url}"))

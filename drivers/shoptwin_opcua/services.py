@@ -13,8 +13,9 @@ from shoptwin.sdk import NotConnected
 from shoptwin_opcua import decode
 from shoptwin_opcua.columns import BAD
 from shoptwin_opcua.errors import TOO_MUCH, Refused
-from shoptwin_opcua.fast_read import FAST, FastRead
+from shoptwin_opcua.fast_read import FastRead
 from shoptwin_opcua.nodes import node
+from shoptwin_opcua.paths import FAST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

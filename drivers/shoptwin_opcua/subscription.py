@@ -10,13 +10,13 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from shoptwin_opcua.columns import BAD
-from shoptwin_opcua.decode import ARRAY
 from shoptwin_opcua.services import in_chunks, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shoptwin.sdk import Group
+    from shoptwin_opcua.book import Book
     from shoptwin_opcua.channel import Channel
     from shoptwin_opcua.decode import Row
     from shoptwin_opcua.resolve import Target
@@ -40,34 +40,40 @@ class Item:
     handle: int
     subscription: Subscription
     target: Target
+    book: Book
     monitored: int = 0
     """The server's id, 0 while it is not watched."""
-    present: bool = True
-    heard: float = 0.0
-    """When it last came, on the loop's clock."""
-    last: Row | None = None
-    """What it said last, by whichever way; not kept of arrays, which are large."""
-    repeats: bool = False
-    """It has been read: the next notification mostly tells the same again."""
 
-    def news(self, row: Row, now: float) -> bool:
-        """Note that a notification came; tell whether it says more than what was read before."""
-        self.heard = now
-        last, self.last = self.last, None if row.type & ARRAY else row
-        if not self.repeats:
-            return True
-        self.repeats = False
-        return last is None or not row.source_time or (last.source_time, last.status) != (row.source_time, row.status)
+    @property
+    def present(self) -> bool:
+        """Whether the server has it."""
+        return bool(self.book.lines["present"][self.handle])
+
+    @present.setter
+    def present(self, there: bool) -> None:
+        self.book.lines["present"][self.handle] = there
+
+    @property
+    def heard(self) -> float:
+        """When it last came, on the loop's clock."""
+        return float(self.book.lines["heard"][self.handle])
+
+    @property
+    def last(self) -> Row | None:
+        """What it said last, by whichever way; not kept of arrays, which are large."""
+        return self.book.last(self.handle)
 
     def learned(self, row: Row) -> None:
-        """Note what was read."""
-        self.last, self.repeats = None if row.type & ARRAY else row, True
+        """Note what was read: the next notification mostly tells the same again."""
+        self.book.note(self.handle, row)
+        self.book.lines["repeats"][self.handle] = True
 
     def unnoticed(self, before: Row | None) -> bool:
         """Tell whether what was read now is another value than before: the server has watched without a word."""
-        if before is None or self.last is None:
+        last = self.last
+        if before is None or last is None:
             return False
-        old, new = before.value, self.last.value
+        old, new = before.value, last.value
         return bool(old != new and (old == old or new == new))  # noqa: PLR0124 - NaN is the same as NaN here
 
 

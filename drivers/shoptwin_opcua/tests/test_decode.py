@@ -14,7 +14,8 @@ from asyncua.ua.ua_binary import struct_to_binary, variant_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoptwin_opcua.decode import ARRAY, EPOCH, MATRIX, Row, data_value, publication, read_results, variant
+from shoptwin_opcua.decode import ARRAY, EPOCH, MATRIX, Row, data_value, read_results, variant
+from shoptwin_opcua.publication import plainly, quickly
 
 T = ua.VariantType
 NUMBERS = {
@@ -155,7 +156,7 @@ def test_an_answer_that_breaks_off_is_told(typed, data):
 @given(st.binary(max_size=200))
 def test_garbage_raises_value_error_alone(data):
     """Whatever bytes come, decoding ends, with values or ValueError."""
-    for decoder in (read_results, publication):
+    for decoder in (read_results, plainly, quickly):
         with suppress(ValueError):
             decoder(data)
 
@@ -182,10 +183,13 @@ def notification(*values, status=None):
     return struct_to_binary(response)[head:]
 
 
-def test_notifications():
+@pytest.mark.parametrize("publication", [plainly, quickly])
+def test_notifications(publication):
     """A notification gives handles and values in order; the end of a subscription and a keep-alive are told apart."""
     got = publication(notification((5, ua.DataValue(ua.Variant(1.5))), (4, ua.DataValue(ua.Variant("x")))))
     assert (got.subscription, got.sequence, got.ended, got.keep_alive) == (7, 3, None, False)
-    assert got.rows == [(5, Row(11, 1.5, 0, 0, 0)), (4, Row(12, "x", 0, 0, 0))]
+    (values,) = got.values
+    assert values.handles.tolist() == [5, 4]
+    assert values.in_rows() == [Row(11, 1.5, 0, 0, 0), Row(12, "x", 0, 0, 0)]
     assert publication(notification()).keep_alive
     assert publication(notification(status=0x800A0000)).ended == 0x800A0000
