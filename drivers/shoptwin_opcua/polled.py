@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from shoptwin.sdk import SampleBatch, StatusCode
-from shoptwin_opcua.columns import Columns, Places
 from shoptwin_opcua.connection import OpcUaConnection
-from shoptwin_opcua.resolve import Target, resolve
-from shoptwin_opcua.services import Reading, ask_namespaces, value_of
+from shoptwin_opcua.polling import Polling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shoptwin.sdk import Group
-    from shoptwin_opcua.pki import Pki
-    from shoptwin_opcua.settings import Settings
-
-
-@dataclass
-class _Plan:
-    """How one group is read."""
-
-    group: Group
-    places: Places
-    """Those that have a node, in the order they are read."""
-    unknown: list[Target]
-    reading: Reading
-    doubtful: bool
-    """Something is missing at the server that may yet come: a namespace, or the rate of an array."""
-    made: float
+    from shoptwin.sdk import Group, SampleBatch
 
 
 class PolledConnection(OpcUaConnection):
     """Reads when the runtime says so."""
 
-    def __init__(self, settings: Settings, pki: Pki | None = None) -> None:
-        super().__init__(settings, pki)
-        self._plans: dict[str, _Plan] = {}
-        """By the group's name: a group as a key would be hashed with all its addresses at each poll."""
+    _polling: Polling | None = None
 
     async def connect(self) -> None:
         """As in OpcUaConnection; what was known of the nodes is forgotten, since the server may be another now."""
-        self._plans.clear()
         await super().connect()
+        self._polling = Polling(self._channel, self._server, self._settings.seconds("refresh") or 0.0)
 
     async def read(self, group: Group) -> Sequence[SampleBatch]:
         """Read all points of a group once; a node that does not exist is Bad alone.
@@ -55,30 +29,5 @@ class PolledConnection(OpcUaConnection):
         Raises:
             NotConnected, Timeout: nothing could be read.
         """
-        plan = await self._plan(group)
-        columns = Columns()
-        for target in plan.unknown:
-            columns.bad(target.tag, StatusCode.BAD_NODE_ID_UNKNOWN)
-        first = 0
-        for values in await plan.reading.values(self._channel, self._server.limits):
-            columns.extend(plan.places, values, np.arange(first, first + values.count))
-            first += values.count
-        plan.doubtful |= columns.unrated
-        return columns.batches(group.name)
-
-    async def _plan(self, group: Group) -> _Plan:
-        now = asyncio.get_running_loop().time()
-        plan = self._plans.get(group.name)
-        if plan is not None and plan.group != group:
-            plan = None
-        refresh = self._settings.seconds("refresh") or 0.0
-        if plan is not None and not (plan.doubtful and now - plan.made >= refresh):
-            return plan
-        if plan is not None:
-            self._server.namespaces = await ask_namespaces(self._channel)
-        targets = await resolve(self._channel, self._server, group.points)
-        known = [target for target in targets if target.node is not None]
-        unknown = [target for target in targets if target.node is None]
-        reading = Reading([value_of(target.node) for target in known if target.node is not None])
-        plan = self._plans[group.name] = _Plan(group, Places(known), unknown, reading, bool(unknown), now)
-        return plan
+        polling = self._polling or Polling(self._channel, self._server, 0.0)
+        return await polling.read(group)
