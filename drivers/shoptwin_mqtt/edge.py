@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "spBv1.0"
 CERTIFICATES = "$sparkplug/certificates/"
-"""Where a broker that knows Sparkplug keeps the last births, retained (Sparkplug 3.0, 10.2)."""
+"""Where a broker keeps the last births, retained, if it is a "Sparkplug Aware MQTT Server" (Sparkplug 3.0)."""
 _SEQUENCE = 256
 
 

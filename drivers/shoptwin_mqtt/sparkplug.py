@@ -33,7 +33,7 @@ _COUNTS = frozenset({22, 23, 26})
 _SELF_EVIDENT = {FLOAT: _FLOAT, DOUBLE: _DOUBLE, BOOLEAN: _BOOLEAN, STRING: _STRING}
 """The type of a metric that names none, by the field that holds its value; integers could be signed or not."""
 _QUALITIES = {0: StatusCode.BAD, 192: StatusCode.GOOD, 500: StatusCode.UNCERTAIN_LAST_USABLE_VALUE}
-"""The property `Quality` of a metric (Sparkplug 3.0, 6.4.11): bad, good, stale."""
+"""The property `Quality` of a metric (Sparkplug 3.0, 6.4, "Quality Codes"): bad, good, stale."""
 _MS = 10**6
 
 

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 EXACT = 2**53
 """Up to here a float64 holds every whole number."""
-_NUMBER = re.compile(r"\s*[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
-"""A number as JSON writes it, and with a plus sign: 0042 is a name, not 42."""
+_NUMBER = re.compile(
+    r"\s*[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE
+)
+"""A number as JSON writes it, with a plus sign, or as C writes what is none: 0042 is a name, not 42."""
 _LONGEST_NUMBER = 400
 _UNITS = ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3), (math.inf, 1))
 """Below this a number since 1970 counts seconds, milliseconds, microseconds or nanoseconds: what that many."""
@@ -160,7 +162,8 @@ def time_at(found: Any, place: Pointer | None) -> int:  # noqa: ANN401
     if isinstance(here, bool) or not isinstance(here, int | float) or not math.isfinite(here):
         return 0
     unit = next(unit for below, unit in _UNITS if here < below)
-    return sane(here * unit if isinstance(here, int) else round(here * unit))
+    whole = int(here)  # apart from the rest, so that no float has to hold nanoseconds since 1970
+    return sane(whole * unit + round((here - whole) * unit))
 
 
 def sane(time: int) -> int:
