@@ -33,7 +33,7 @@ def main() -> int:
     """Run what is asked for, print the table, write build/bench.json."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=TOPICS, help="run this topic alone; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="shorter runs: rougher numbers, under two minutes")
+    parser.add_argument("--quick", action="store_true", help="shorter runs: rougher numbers, about four minutes")
     parser.add_argument("--soak", action="store_true", help=f"the long runs: {', '.join(SOAKS)}")
     parser.add_argument("--minutes", type=float, help="of each long run; else 10 of the fleet and 60 of flapping")
     parser.add_argument("--out", type=Path, help="where the rows are written, else build/bench.json or build/soak.json")
