@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shoptwin.sdk import Talk
 from shoptwin_opcua.browse import browse
 from shoptwin_opcua.channel import Channel
 from shoptwin_opcua.services import Server, ask_server
@@ -40,6 +41,15 @@ class OpcUaConnection:
     async def aclose(self) -> None:
         """Let go of everything within two seconds; never raises, may be called twice and without `connect`."""
         await self._channel.close()
+
+    @property
+    def path(self) -> str:
+        """How values are decoded: `fast`, or `plain` and why; empty before the first."""
+        return ""
+
+    def talk(self) -> Talk:
+        """Tell how it goes."""
+        return Talk(notes={"path": self.path} if self.path else {})
 
     async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
         """List what is below the node `at`, or below Objects.

@@ -45,6 +45,11 @@ class Feed:
         self._refresh_every = settings.seconds("refresh") or 60.0
         self._refresh_at = 0.0
 
+    @property
+    def path(self) -> str:
+        """How notifications are decoded: `fast`, or `plain` and why; empty before the first."""
+        return self._publisher.path
+
     def __aiter__(self) -> Self:
         return self
 

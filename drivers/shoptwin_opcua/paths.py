@@ -6,11 +6,17 @@ import struct
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 FAST = "fast"
 
 T = TypeVar("T")
+
+
+def worst(paths: Iterable[str]) -> str:
+    """Return the path that says most of several: a plain one before the fast one, empty where none was tried."""
+    tried = [path for path in paths if path]
+    return next((path for path in tried if path != FAST), FAST if tried else "")
 
 
 class Paths(Generic[T]):

@@ -15,7 +15,7 @@ from shoptwin_opcua.columns import BAD
 from shoptwin_opcua.errors import TOO_MUCH, Refused
 from shoptwin_opcua.fast_read import FastRead
 from shoptwin_opcua.nodes import node
-from shoptwin_opcua.paths import FAST
+from shoptwin_opcua.paths import worst
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -107,7 +107,7 @@ class Reading:
     @property
     def path(self) -> str:
         """How they are read: `fast`, or `plain` and why; empty before the first answer."""
-        return next((part.path for part in self._parts if part.path != FAST), FAST if self._parts else "")
+        return worst(part.path for part in self._parts)
 
     async def values(self, channel: Channel, limits: Limits) -> list[Values]:
         """Read all; the answers, whose values together are one a node, in order. Raises as `read`."""

@@ -18,6 +18,11 @@ class SubscribedConnection(OpcUaConnection):
 
     _feed: Feed | None = None
 
+    @property
+    def path(self) -> str:
+        """As in OpcUaConnection."""
+        return "" if self._feed is None else self._feed.path
+
     def batches(self, groups: Sequence[Group]) -> AsyncIterator[SampleBatch]:
         """Yield batches: all values at once, then what changes; ends by raising.
 
