@@ -37,7 +37,7 @@ class Publication(NamedTuple):
 
 def publications() -> Paths[Publication]:
     """Return what decodes the answers of one session, once tried by the fast path."""
-    return Paths(quickly, plainly, _same)
+    return Paths(quickly, plainly, same)
 
 
 def plainly(data: bytes) -> Publication:
@@ -50,7 +50,8 @@ def quickly(data: bytes) -> Publication:
     return _publication(data, lambda data, at, count: fast.data_values(data, at, count, _HANDLE)[1])
 
 
-def _same(one: Publication, other: Publication) -> bool | None:
+def same(one: Publication, other: Publication) -> bool | None:
+    """Tell whether two answers say the same, None where they hold no values."""
     if one._replace(values=[]) != other._replace(values=[]) or len(one.values) != len(other.values):
         return False
     return all(map(agree, one.values, other.values)) if one.values else None

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import struct
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shoptwin.sdk import NotConnected, StatusCode, ValueKind
+from shoptwin_opcua import publication
 from shoptwin_opcua.address import parse
 from shoptwin_opcua.columns import Columns, Places
 from shoptwin_opcua.decode import EPOCH, LAST, SCALARS, read_results
 from shoptwin_opcua.errors import translated
 from shoptwin_opcua.fast import read_values
+from shoptwin_opcua.paths import FAST, Paths
 from shoptwin_opcua.resolve import Target
 from shoptwin_opcua.values import Values, agree
 
@@ -139,3 +145,47 @@ def shown(batch):
         batch.group, batch.kind, [str(column.dtype) for column in columns], batch.tag.tolist(), list(map(repr, values)),
         *(column.tolist() for column in columns[2:]),
     )  # fmt: skip
+
+
+RECORDED = json.loads((Path(__file__).parent / "recorded.json").read_text("utf-8"))
+"""Answers of node-opcua and of asyncua's server, as they came after their headers."""
+
+
+@pytest.mark.parametrize("one", RECORDED, ids=lambda one: f"{one['server']}-{one['answer']}")
+def test_recorded_answers(one):
+    """What servers really send is decoded the same by both paths, whole and cut anywhere."""
+    data = base64.b64decode(one["bytes"])
+    fast, plain = (read_values, plainly) if one["answer"] == "Read" else (publication.quickly, publication.plainly)
+    answers = Paths(fast, plain, agree if one["answer"] == "Read" else publication.same)
+    answers.decode(data)
+    assert answers.path == FAST
+    for end in range(len(data)):
+        assert fails(fast, data[:end]) == fails(plain, data[:end])
+
+
+def fails(decode, data):
+    try:
+        decode(data)
+    except ValueError:
+        return True
+    return False
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), numbers() | oddities()), max_size=20), st.data())
+def test_notifications_are_the_same(changes, data):
+    """Notifications give the same handles and values by both paths, and fail alike where they are cut or damaged."""
+    body = struct.pack("<i", len(changes)) + b"".join(struct.pack("<I", handle) + one for handle, one in changes)
+    whole = bytearray(
+        struct.pack("<IiI?IQi", 7, 1, 3, False, 3, EPOCH, 1)
+        + b"\x01\0\x2b\x03\x01"
+        + struct.pack("<i", len(body))
+        + body
+    )
+    for _ in range(data.draw(st.integers(0, 2))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    message = bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    quick, plain = (outcome(decode, message) for decode in (publication.quickly, publication.plainly))
+    if isinstance(plain, publication.Publication) and isinstance(quick, publication.Publication):
+        assert publication.same(quick, plain) is not False
+    else:
+        assert quick == plain
