@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
     from shoptwin.sdk import TagCandidate
     from shoptwin_opcua.pki import Pki
+    from shoptwin_opcua.sessions import Sessions
     from shoptwin_opcua.settings import Settings
 
 
 class OpcUaConnection:
     """One session at one server."""
 
-    def __init__(self, settings: Settings, pki: Pki | None = None) -> None:
+    def __init__(self, settings: Settings, pki: Pki | None = None, sessions: Sessions | None = None) -> None:
         self._settings = settings
-        self._channel = Channel(settings, pki)
+        self._channel = Channel(settings, pki, sessions)
         self._server = Server()
 
     async def connect(self) -> None:

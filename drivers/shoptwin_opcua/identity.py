@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shoptwin.sdk import NotConnected
+from shoptwin_opcua.certificates import uri
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +53,10 @@ def pem(key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> bytes:
     return secret + certificate.public_bytes(encoding)
 
 
-def made(site: str, gateway: str, key: rsa.RSAPrivateKey, now: datetime, uri: str = "") -> x509.Certificate:
-    """Make a self-signed certificate; `uri` where there was one before, as servers know the gateway by it.
+def made(
+    site: str, gateway: str, key: rsa.RSAPrivateKey, now: datetime, former: x509.Certificate | None = None
+) -> x509.Certificate:
+    """Make a self-signed certificate; with the name and URI of a former one, as servers know the gateway by them.
 
     Raises:
         NotConnected: the clock of this box is not set.
@@ -64,11 +67,13 @@ def made(site: str, gateway: str, key: rsa.RSAPrivateKey, now: datetime, uri: st
             "set the clock (NTP); it is made as soon as the clock is right",
         )
     host = socket.gethostname()
-    name = x509.Name([
+    name = former.subject if former else x509.Name([
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, site[:_LONGEST_NAME]),
         x509.NameAttribute(NameOID.COMMON_NAME, f"Shoptwin {gateway}"[:_LONGEST_NAME]),
     ])  # fmt: skip
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri or _uri(host, site, gateway))]
+    names: list[x509.GeneralName] = [
+        x509.UniformResourceIdentifier((uri(former) if former else "") or _uri(host, site, gateway))
+    ]
     with suppress(ValueError):  # a name that is not ASCII is none of DNS
         names.append(x509.DNSName(host))
     names += [x509.IPAddress(address) for address in _addresses()]

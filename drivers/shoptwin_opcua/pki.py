@@ -60,20 +60,21 @@ class Pki:
         certificate = certificates.of_file(name, "the gateway's certificate")
         return Identity(certificate, certificates.key_of_file(name, "the gateway's key", certificate), self._public)
 
-    def _make(self, uri: str = "") -> x509.Certificate:
+    def _make(self, former: x509.Certificate | None = None) -> x509.Certificate:
         key = new_key()
-        certificate = made(*self._name, key, datetime.now(UTC), uri)
+        certificate = made(*self._name, key, datetime.now(UTC), former)
         self._write(self._pair, pem(key, certificate), secret=True)
         self._write(self._public, certificates.der(certificate))
         return certificate
 
     def renew(self) -> Certificate:
-        """Make a new certificate with a new key and the same application URI; the old pair is kept."""
-        former = self.own().certificate
+        """Make a new certificate with a new key, of the same name and application URI; the old pair is kept."""
         with self._alone():
-            kept = self.directory / "former" / f"{certificates.thumbprint(former)}.pem"
-            self._write(kept, self._pair.read_bytes(), secret=True)
-            renewed = self._make(certificates.uri(former))
+            former = self._read(self._pair)
+            if former is not None:
+                kept = self.directory / "former" / f"{certificates.thumbprint(former)}.pem"
+                self._write(kept, self._pair.read_bytes(), secret=True)
+            renewed = self._make(former)
         return certificates.described(renewed, Standing.OWN, file=self._public)
 
     # Those of servers.

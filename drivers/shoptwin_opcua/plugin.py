@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shoptwin.sdk import Certificate, Connection
     from shoptwin_opcua.address import NodeAddress
     from shoptwin_opcua.pki import Pki
+    from shoptwin_opcua.sessions import Sessions
 
 
 class OpcUaPlugin:
@@ -26,6 +27,10 @@ class OpcUaPlugin:
     schemes = ("opc.tcp",)
     _keeping: tuple[Path, str, str] | None = None
 
+    def __init__(self) -> None:
+        self._sessions: dict[config.Settings, Sessions] = {}
+        """What servers may still hold of former connections; two devices of the same settings share them."""
+
     def parse_address(self, text: str) -> NodeAddress:
         """Parse a NodeId. Raises BadAddress."""
         return parse(text)
@@ -34,11 +39,14 @@ class OpcUaPlugin:
         """Return a connection that can be read or subscribed to, as `mode` says, and browsed."""
         # asyncua costs 48 MB and a second: a gateway without an OPC UA device does not pay for it.
         from shoptwin_opcua.polled import PolledConnection  # noqa: PLC0415
+        from shoptwin_opcua.sessions import Sessions  # noqa: PLC0415
         from shoptwin_opcua.subscribed import SubscribedConnection  # noqa: PLC0415
 
         # Without security nothing is kept, and the libraries of certificates are not needed for it.
         pki = self._pki() if self._keeping is not None and settings.security != "none" else None
-        return PolledConnection(settings, pki) if settings.mode == "poll" else SubscribedConnection(settings, pki)
+        sessions = self._sessions.setdefault(settings, Sessions())
+        kind = PolledConnection if settings.mode == "poll" else SubscribedConnection
+        return kind(settings, pki, sessions)
 
     def loopback(self, settings: config.Settings) -> bool:
         """Tell whether the server is on this very box."""
@@ -52,11 +60,13 @@ class OpcUaPlugin:
         """Keep certificates in `directory`, as the gateway of this name."""
         self._keeping = (directory, site, gateway)
 
+    def server(self, settings: config.Settings) -> str:
+        """Return the server's URL with its port."""
+        return config.full_url(settings.url)
+
     def certificates(self) -> Sequence[Certificate]:
-        """Return the gateway's own certificate, made now if there is none, those of servers, and former ones."""
-        pki = self._pki()
-        pki.own()
-        return tuple(pki.all())
+        """Return the gateway's own certificate, those of servers, and the gateway's former ones."""
+        return tuple(self._pki().all())
 
     async def seen(self, settings: config.Settings) -> Certificate:
         """Ask a server for its certificate, keep it as rejected where it is not trusted, and return it."""

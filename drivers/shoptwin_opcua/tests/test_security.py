@@ -34,14 +34,17 @@ def make(tmp_path, key):
 
     def certificate(name="own", first=None, days=365, uri="urn:shoptwin:test"):
         first = first or dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-        model = made("plant", name, key, NOW, uri or "urn:none")
+        model = made("plant", name, key, NOW)
         builder = x509.CertificateBuilder(
             model.issuer, model.subject, model.public_key(), model.serial_number, first,
             first + dt.timedelta(days=days),
         )  # fmt: skip
         for extension in model.extensions:
-            if uri or not isinstance(extension.value, x509.SubjectAlternativeName):
+            if not isinstance(extension.value, x509.SubjectAlternativeName):
                 builder = builder.add_extension(extension.value, extension.critical)
+        if uri:
+            names = [x509.UniformResourceIdentifier(uri), x509.DNSName("localhost")]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         found = builder.sign(key, hashes.SHA256())
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -11,6 +11,7 @@ import structlog
 from shoptwin.domain import quality
 from shoptwin.domain.device import Talk
 from shoptwin.domain.ports import Remembering, Talking
+from shoptwin.domain.timing import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -100,6 +101,7 @@ class Conversation:
             "parts": dict(talk.parts),
             "holes": [{"address": hole.address, "status": quality.name(hole.status)} for hole in talk.holes],
             "notes": dict(talk.notes),
+            "certificates": {whose: iso(last) for whose, last in talk.expires.items()},
         }
 
     def _talk(self) -> Talk | None:

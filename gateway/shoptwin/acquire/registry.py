@@ -6,8 +6,12 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from shoptwin.domain.errors import ConfigError
+from shoptwin.domain.ports import Trusting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from shoptwin.domain.ports import Plugin
 
 ENTRY_POINTS = "shoptwin.drivers"
@@ -29,3 +33,10 @@ def plugins() -> dict[str, Plugin]:
                 f"reinstall the package that brings it ({point.value}), or remove it",
             ) from error
     return found
+
+
+def keep_certificates(drivers: Mapping[str, Plugin], state: Path, site: str, gateway: str) -> None:
+    """Tell each driver that has certificates to keep them in this state directory, as the gateway of this name."""
+    for driver in drivers.values():
+        if isinstance(driver, Trusting):
+            driver.keep_in(state / "pki", site, gateway)

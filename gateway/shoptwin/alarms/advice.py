@@ -80,10 +80,11 @@ BY_CONDITION: Mapping[str, tuple[str, ...]] = {
         "its IP address and port, or baud rate and slave number, in the configuration",
         "`ping` from the gateway; then for OPC UA `shoptwin browse URL`, for Modbus `shoptwin check --probe`",
         "has it free connections? Many PLCs allow only a few",
+        "where it says that a certificate is not accepted: `shoptwin trust list`, and the device's own list",
     ),
     "auth-failed": (
         "user and password in the configuration, and the file the password is in",
-        "is the gateway's certificate trusted by the device, and not expired",
+        "at the device: may this user log in and read, is the account locked",
         "then `shoptwin reload`: the gateway does not try again by itself, so as not to lock the account",
     ),
     "late": (
@@ -94,6 +95,10 @@ BY_CONDITION: Mapping[str, tuple[str, ...]] = {
     "clock-skew": (
         "the clock and time server of the device, and of the gateway (`timedatectl`)",
         "values are stored under the device's own time: correct it before anybody relies on their order",
+    ),
+    "certificate-expiring": (
+        "whose it is: the gateway's own is made anew by `shoptwin trust renew`, a device's in its own tool",
+        "accept the new one on the other side before the old one ends: `shoptwin trust list`, and the device's tool",
     ),
     "quarantined": (
         "`journalctl -u shoptwin`: the driver failed in a way nobody foresaw; please report what it says",

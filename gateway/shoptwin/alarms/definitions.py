@@ -55,7 +55,7 @@ DEVICE_KINDS: Mapping[str, Kind] = {
         30 * SECOND,
         "a device is lost: its limits are not watched",
     ),
-    "auth-failed": Kind("<device>.auth-failed", Priority.HIGH, 0, 0, "a device refuses user, password or certificate"),
+    "auth-failed": Kind("<device>.auth-failed", Priority.HIGH, 0, 0, "a device refuses user or password"),
     "quarantined": Kind(
         "<device>.quarantined", Priority.HIGH, 0, 0, "a driver failed and is left alone until a reload"
     ),
@@ -64,6 +64,9 @@ DEVICE_KINDS: Mapping[str, Kind] = {
     ),
     "clock-skew": Kind(
         "<device>.clock-skew", Priority.LOW, MINUTE, MINUTE, "the clock of a device is off: its time stamps are wrong"
+    ),
+    "certificate-expiring": Kind(
+        "<device>.certificate-expiring", Priority.LOW, 0, 0, "a certificate for a device expires within 60 days"
     ),
 }
 GATEWAY_KINDS: Mapping[str, Kind] = {

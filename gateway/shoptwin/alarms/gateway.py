@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shoptwin.domain.alarm import Condition
 from shoptwin.domain.device import DeviceHealth
 from shoptwin.domain.errors import StoreCorrupt
+from shoptwin.domain.timing import DAY, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,6 +56,27 @@ def device_doubts(device: str, missed: float, skew: float | None, now: int) -> t
         Condition(f"_gateway/{device}.clock-skew", off, now, value=skew, limit=SKEW,
                   text=clock if off else f"the clock of {device} agrees with the gateway's"),
     )  # fmt: skip
+
+
+EXPIRES_WITHIN = 60 * DAY
+"""ns before the end of a certificate from which on it is told: time to have a new one accepted everywhere."""
+_RENEW = {
+    "gateway": "renew it (shoptwin trust renew), then accept it at the device",
+    "server": "renew it at the device, then accept it here (shoptwin trust accept)",
+    "user": "renew it, then accept it at the device",
+}
+
+
+def certificate_expiring(device: str, expires: Mapping[str, int], now: int) -> Condition:
+    """Tell whether a certificate that a device is talked to with ends soon; `expires`: whose -> until when, ns UTC."""
+    soon = sorted((last, whose) for whose, last in expires.items() if last - now < EXPIRES_WITHIN)
+    told = [
+        f"the certificate of the {whose} for {device} expires on {iso(last)[:10]}: {_RENEW.get(whose, 'renew it')}"
+        for last, whose in soon
+    ]
+    text = "; ".join(told) or f"the certificates for {device} are valid for longer than 60 days"
+    left = (soon[0][0] - now) / DAY if soon else None
+    return Condition(f"_gateway/{device}.certificate-expiring", bool(soon), now, value=left, limit=60, text=text)
 
 
 def store_full(failures: Mapping[str, StoreError | None], now: int) -> Condition:

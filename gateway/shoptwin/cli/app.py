@@ -18,6 +18,7 @@ from shoptwin.cli.scan import scan
 from shoptwin.cli.schema import schema
 from shoptwin.cli.simulate import simulate
 from shoptwin.cli.status import status
+from shoptwin.cli.trust import trust
 from shoptwin.domain.errors import ShoptwinError
 
 
@@ -61,6 +62,6 @@ def cli() -> None:
 
 for command in (
     check, run, status, alarms, ack, maintenance, sensor_replaced, reload, history, browse, scan, peek, profiles,
-    replay, simulate, schema,
+    trust, replay, simulate, schema,
 ):  # fmt: skip
     cli.add_command(command)

@@ -147,6 +147,8 @@ def _talk(device: dict[str, Any]) -> Iterator[str]:
         yield f"a poll takes {device['latency_p50_ms']:g} ms (p50), {device['latency_p99_ms']:g} ms (p99)"
     if (skew := device.get("skew_s")) is not None:
         yield f"its clock is {abs(skew):g} s {'behind' if skew > 0 else 'ahead'}"
+    if certificates := device.get("certificates"):
+        yield "certificates valid until " + ", ".join(f"{last[:10]} ({whose})" for whose, last in certificates.items())
     yield f"breaker {device['breaker']}"
 
 

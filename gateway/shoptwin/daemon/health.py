@@ -10,6 +10,7 @@ import structlog
 
 from shoptwin.alarms.gateway import (
     assess_failed,
+    certificate_expiring,
     clock_invalid,
     device_doubts,
     learning_failed,
@@ -163,5 +164,9 @@ def _doubts(task: DeviceTask, clock: Clock) -> tuple[Condition, ...]:
     if task.health is not DeviceHealth.CONNECTED:
         return ()
     comparable = clock.trusted and clock.rate == 1
-    figures = task.statistics
-    return device_doubts(task.device.name, figures.missed_share, figures.skew if comparable else None, clock.now())
+    figures, name, now = task.statistics, task.device.name, clock.now()
+    expires = task.conversation.total.expires if comparable else {}
+    return (
+        *device_doubts(name, figures.missed_share, figures.skew if comparable else None, now),
+        certificate_expiring(name, expires, now),
+    )

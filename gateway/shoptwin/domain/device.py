@@ -156,10 +156,15 @@ class Talk:
     holes: tuple[Hole, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     """How the driver goes about it, in words: `"path": "fast"`."""
+    expires: Mapping[str, int] = field(default_factory=dict)
+    """When the certificates in use end to be valid, ns UTC, by whose they are: `gateway`, `server`, `user`."""
 
     def __add__(self, later: Talk) -> Talk:
         """Return the sum of the counters; what is so now is as the later one says."""
         counted = {f.name: getattr(self, f.name) + getattr(later, f.name) for f in fields(self) if f.type == "int"}
         codes = self.exceptions.keys() | later.exceptions.keys()
         refused = {code: self.exceptions.get(code, 0) + later.exceptions.get(code, 0) for code in sorted(codes)}
-        return Talk(**counted, exceptions=refused, parts=later.parts, holes=later.holes, notes=later.notes)
+        return Talk(
+            **counted, exceptions=refused, parts=later.parts, holes=later.holes, notes=later.notes,
+            expires=later.expires,
+        )  # fmt: skip

@@ -151,8 +151,11 @@ class Trusting(Protocol):
         It need not exist. Called at each load of a configuration, and by commands; nothing is read or written yet.
         """
 
+    def server(self, settings: Any) -> str:  # noqa: ANN401 - as in Plugin
+        """Return the device's URL, as its certificates name it."""
+
     def certificates(self) -> Sequence[Certificate]:
-        """Return what there is, the gateway's own first: made now where there is none.
+        """Return what there is, the gateway's own first; that is made when it is first needed.
 
         Raises:
             DriverError: a file cannot be read or written.
@@ -172,7 +175,7 @@ class Trusting(Protocol):
         """Trust a certificate no longer; its server is not talked to from now on. Raises DriverError."""
 
     def renew(self) -> Certificate:
-        """Make the gateway a new certificate of the same application URI, and keep the old one. Raises DriverError."""
+        """Make the gateway a new certificate of the same name, and keep the old one. Raises DriverError."""
 
 
 @runtime_checkable

@@ -62,13 +62,16 @@ def test_figures_of_all_connections_are_added_up() -> None:
     """Counters go on over a reconnect; what is so now is as the latest connection says."""
     conversation = Conversation(Device("plc1", "modbus", SECOND))
     first = Talk(requests=3, exceptions={"2": 1}, holes=(HOLE,), notes={"path": "plain: new"})
-    for talk in (first, Talk(requests=4, exceptions={"2": 1, "6": 2}, notes={"path": "fast"})):
+    for talk in (first, Talk(requests=4, exceptions={"2": 1, "6": 2}, notes={"path": "fast"}, expires={"gateway": 0})):
         conversation.begin(Teller([talk]))
         conversation.end()
-    assert conversation.total == Talk(requests=7, exceptions={"2": 2, "6": 2}, notes={"path": "fast"})
+    assert conversation.total == Talk(
+        requests=7, exceptions={"2": 2, "6": 2}, notes={"path": "fast"}, expires={"gateway": 0}
+    )
     assert conversation.report()["requests"] == 7
     assert conversation.report()["holes"] == []
     assert conversation.report()["notes"] == {"path": "fast"}
+    assert conversation.report()["certificates"] == {"gateway": "1970-01-01T00:00:00.000Z"}
 
 
 def test_a_change_is_logged_once_and_its_end_once() -> None:

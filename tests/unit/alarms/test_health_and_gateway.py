@@ -10,6 +10,7 @@ from shoptwin.alarms.book import AlarmBook
 from shoptwin.alarms.definitions import define
 from shoptwin.alarms.gateway import (
     assess_failed,
+    certificate_expiring,
     clock_invalid,
     device_conditions,
     device_doubts,
@@ -24,7 +25,7 @@ from shoptwin.domain.alarm import Action, Annunciation, Command, Condition
 from shoptwin.domain.assessment import Assessment, Verdict
 from shoptwin.domain.device import DeviceChange, DeviceHealth
 from shoptwin.domain.errors import ModelRejected, StoreCorrupt, StoreFull
-from shoptwin.domain.timing import SECOND
+from shoptwin.domain.timing import DAY, SECOND
 
 T = 1_800_000_000 * SECOND
 ABNORMAL = Assessment(
@@ -176,3 +177,15 @@ def test_a_slow_device_and_a_wrong_clock_are_told_in_figures() -> None:
     assert clock.text == "the clock of plc1 is 90 s ahead of the gateway's"
     assert [c.active for c in device_doubts("plc1", 0.05, 60.0, T)] == [False, False]
     assert [c.active for c in device_doubts("plc1", 0.0, None, T)] == [False, False]
+
+
+def test_a_certificate_is_told_60_days_before_its_end() -> None:
+    """The certificate that ends first is told with whose it is, the day and the cure; 60 days and more are enough."""
+    ends = {"gateway": T + 61 * DAY, "server": T + 59 * DAY, "user": T - DAY}
+    told = certificate_expiring("plc1", ends, T)
+    assert (told.alarm, told.active, told.value) == ("_gateway/plc1.certificate-expiring", True, -1.0)
+    assert told.text.index("of the user") < told.text.index("of the server")
+    assert "of the gateway" not in told.text
+    assert "shoptwin trust accept" in told.text
+    assert not certificate_expiring("plc1", {"gateway": T + 60 * DAY}, T).active
+    assert not certificate_expiring("plc1", {}, T).active
