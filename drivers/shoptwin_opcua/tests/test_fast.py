@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shoptwin.sdk import NotConnected, StatusCode, ValueKind
@@ -27,15 +27,17 @@ NUMBERS = [type_ for type_ in SCALARS if type_ != 13]
 TICKS = st.sampled_from(
     [0, 1, -1, -(2**63), 2**63 - 1, EPOCH, EPOCH - 1, EPOCH + 1, EPOCH + LAST // 100]
 ) | st.integers(EPOCH, EPOCH + LAST // 100 + 2)
+FINE = st.sampled_from([0, 99, 100, 807, 9999, 10_000, 65_535])
+MASKS = st.integers(0, 63) | st.sampled_from([0x0D, 0x0F, 0x1D, 0x3F, 0x4D, 0x8D])
 STATUSES = st.sampled_from([0, 0x40000000, 0x40920000, 0x80000000, 0x800F0000, 0xFFFFFFFF])
 
 
 @st.composite
 def numbers(draw):
     """Return a DataValue with a number, its bytes drawn as they are, so NaN of all kinds and odd booleans too."""
-    mask, type_ = draw(st.integers(0, 255)), draw(st.sampled_from(NUMBERS))
+    mask, type_ = draw(MASKS), draw(st.sampled_from(NUMBERS))
     value = bytes([type_]) + draw(st.binary(min_size=SCALARS[type_].size, max_size=SCALARS[type_].size))
-    return data_value(mask, value, draw(STATUSES), draw(TICKS), draw(st.integers(0, 65535)), draw(TICKS))
+    return data_value(mask, value, draw(STATUSES), draw(TICKS), draw(FINE), draw(TICKS))
 
 
 @st.composite
@@ -92,6 +94,7 @@ def same(one, other):
     return agree(one, other) if isinstance(one, Values) and isinstance(other, Values) else one == other
 
 
+@example([data_value(0x1D, b"\x01\x02", 0, EPOCH + LAST // 100, fine, EPOCH) for fine in (0, 700, 800, 65_535)])
 @given(messages)
 def test_both_paths_give_the_same_values(values):
     """Whatever types, fields and orders come, both paths give the same values, times and status codes."""
