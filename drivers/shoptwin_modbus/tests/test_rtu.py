@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from contextlib import AsyncExitStack
 
 import pytest
 
 from shoptwin.sdk import NotConnected, Timeout
+from shoptwin.testing import group_of
 from shoptwin_modbus.addresses.address import Table
 from shoptwin_modbus.poll.planning import Block
-from shoptwin_modbus.target import Target, Timing
+from shoptwin_modbus.target import ModbusSettings, Target, Timing
 from shoptwin_modbus.wire.frames import sealed
 from shoptwin_modbus.wire.replies import Garbled
 from shoptwin_modbus.wire.wire import Wire
@@ -299,3 +301,56 @@ async def test_silence_between_frames(rtu):
         told = clock()
         peer.send(one(1))
         assert await asking == words(1)
+
+
+async def test_devices_behind_one_converter(scripted, plugin):
+    """Devices behind one converter share its connection, as on any line, and ask one after the other."""
+    peer = await scripted(rtu=True)
+    url = f"rtu+tcp://127.0.0.1:{peer.port}"
+    group = group_of(plugin, ["holding:0:uint16"])
+    async with AsyncExitStack() as stack:
+        reading = []
+        for unit in (1, 2):
+            device = plugin.open(ModbusSettings(url=url, unit=unit, turnaround="20ms"))
+            stack.push_async_callback(device.aclose)
+            await device.connect()
+            reading.append(asyncio.ensure_future(device.read(group)))
+        for unit in (1, 2):
+            assert (await peer.request())[0] == unit
+            await asyncio.sleep(0.02)
+            assert peer.heard.empty()
+            peer.send(one(unit, unit=unit))
+        assert [batch.values.tolist() for [batch] in await asyncio.gather(*reading)] == [[1], [2]]
+    assert peer.connections == 1
+
+
+async def test_converter_that_went_away_without_a_word(rtu):
+    """A connection over which three requests in a row bring nothing is made anew: a converter may have been restarted."""
+    peer, wire = rtu
+    for unit in range(1, 4):
+        with pytest.raises(Timeout):
+            await asked(wire, what=block(unit=unit), timing=Timing(0.02, turnaround=0.0))
+    assert peer.connections == 1
+    asking = asked(wire, what=block(unit=9))
+    while (await peer.request())[0] != 9:
+        pass
+    assert peer.connections == 2
+    peer.send(one(1, unit=9))
+    assert await asking == words(1)
+
+
+async def test_bytes_before_the_first_request(rtu):
+    """A connection that hears something before it has asked for anything is as silent at first as any other."""
+    peer, wire = rtu
+    await wire.dial(LINE)
+    while not peer.connections:
+        await asyncio.sleep(0.01)
+    peer.send(one(111))
+    await asyncio.sleep(0.02)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    asking = asked(wire)
+    await peer.request()
+    assert clock() - began >= LINE.turnaround - 0.01
+    peer.send(one(1))
+    assert await asking == words(1)

@@ -1,4 +1,4 @@
-"""What is behind one URL, and shared by all devices there: the wire of a serial port, and how its units behave."""
+"""What is behind one URL, and shared by all devices there: the wire of a line, and how its units behave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class Line:
-    """One URL. Devices on one serial port share its wire, counted; over TCP each has a wire of its own."""
+    """One URL. Devices on one line, a serial port's or a converter's, share its wire, counted.
+
+    Two connections to a converter would each hear what the other has asked for. Over TCP and TLS, where a reply says
+    what it answers, each device has a wire of its own.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -34,7 +38,7 @@ class Line:
         """
         from shoptwin_modbus.wire.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing the driver must not
 
-        if not target.serial:
+        if target.checked:
             return Wire(target, self._transaction, in_flight, debts=self._debts)
         if self._shared is None:
             self.target = target

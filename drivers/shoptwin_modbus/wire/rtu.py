@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shoptwin_modbus.target import Target, Timing
     from shoptwin_modbus.wire.counters import Counters
 
+MUTE = 3
+"""Requests in a row without any reply after which the connection to a converter is made anew."""
 CHATTER = 5.0
 """Seconds, beyond the silence that is needed, after which a line counts as one that is never silent."""
 
@@ -59,6 +61,8 @@ class RtuLink(Link):
         self._cutter = RtuCutter()
         self._strays = 0
         """Bytes that nobody asked for, since the line was last used."""
+        self._unheard = 0
+        """Requests in a row after which nothing came."""
         self._turnaround = 0.0
         self._hush: float | None = None
         """How long the line must be silent after each further byte; None: a gap between frames."""
@@ -83,7 +87,7 @@ class RtuLink(Link):
         """Send a request when the line is free and the unit in step, and return the data of its reply."""
         self._gap = self.target.silence if timing.frame_gap is None else timing.frame_gap
         self._turnaround = timing.turnaround
-        if self._hush is None and self._last is None:
+        if self._last is None:
             self._unsettle(timing.turnaround)  # just opened: who knows what was asked before
         await self._silence()
         debt = self._debts.get(request.unit)
@@ -105,7 +109,7 @@ class RtuLink(Link):
 
     def data_received(self, data: bytes) -> None:
         """Take what came: the reply, what is no reply, or what nobody asked for."""
-        self.heard = True
+        self.heard, self._unheard = True, 0
         self.counters.bytes_received += len(data)
         hush = self._gap if self._hush is None else self._hush
         self._free_from = max(self._free_from, self.loop.time() + hush)
@@ -224,8 +228,12 @@ class RtuLink(Link):
         self._hush = None
 
     def _late(self, wait: _Wait, timeout: float) -> None:
-        if not wait.reply.done():
-            wait.reply.set_exception(self.silence(wait.request, timeout))
+        if wait.reply.done():
+            return
+        self._unheard += 1
+        if self._unheard >= MUTE and not self.target.serial:  # it may have been restarted, and not know of us any more
+            self.fit = False
+        wait.reply.set_exception(self.silence(wait.request, timeout))
 
     def _end(self, error: Exception) -> None:
         if self._wait is not None and not self._wait.reply.done():
