@@ -19,7 +19,9 @@ from shoptwin_opcua.dialing import hang_up, open_channel
 from shoptwin_opcua.errors import translated
 from shoptwin_opcua.nodes import node
 from shoptwin_opcua.security import Security
+from shoptwin_opcua.sessions import TIMEOUT, Sessions
 from shoptwin_opcua.settings import full_url
+from shoptwin_opcua.talk import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 CLOSE_WITHIN = 2.0
 """Seconds that a goodbye may take."""
-SESSION = 60_000
-"""Milliseconds after which a server should drop a session of ours that fell silent (a gateway without power)."""
 
 T = TypeVar("T")
 
@@ -38,10 +38,13 @@ T = TypeVar("T")
 class Channel:
     """Services that read, each a coroutine; every error is a DriverError that names the server."""
 
-    def __init__(self, settings: Settings, pki: Pki | None = None) -> None:
+    def __init__(self, settings: Settings, pki: Pki | None = None, sessions: Sessions | None = None) -> None:
+        """`sessions`: those of the device's former connections; without them what was left behind is left alone."""
         self.url = full_url(settings.url)
+        self.counters = Counters()
         self._settings = settings
         self._pki = pki
+        self._sessions = Sessions() if sessions is None else sessions
         self._security = Security(settings, pki)
         self._client: Client | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -71,16 +74,15 @@ class Channel:
         client.name = client.description = "Shoptwin"
         client.application_uri = "urn:shoptwin:gateway"
         client.product_uri = "urn:shoptwin"
-        client.session_timeout = SESSION
+        client.session_timeout = TIMEOUT
         security = self._security = Security(self._settings, self._pki)
         await security.prepare(client)
         await client.connect_socket()
+        self.counters.watch(client.uaclient.protocol)
         await client.send_hello()
         with security.refusals("it hung up when it saw it"):
             await open_channel(client)
-        with security.refusals():
-            session = await client.create_session()
-        await security.login(client, session)
+        await self._sessions.open(client, security)
 
     @property
     def expires(self) -> Mapping[str, int]:
@@ -93,14 +95,14 @@ class Channel:
         Raises:
             NotConnected, Timeout: no answer, or (`Refused`) the service as a whole has failed.
         """
-        with translated(self.url):
+        with translated(self.url), self.counters.request():
             answer: Any = struct_from_binary(response, await self._send(request, wait))
             answer.ResponseHeader.ServiceResult.check()
         return answer  # type: ignore[no-any-return]
 
     async def raw(self, request: object, decode: Callable[[bytes], T], wait: float | None = None) -> T:
         """As `call`, but return what `decode` makes of the bytes that follow the header of the answer."""
-        with translated(self.url):
+        with translated(self.url), self.counters.request():
             body = await self._send(request, wait)
             nodeid_from_binary(body)
             struct_from_binary(ua.ResponseHeader, body).ServiceResult.check()
@@ -148,7 +150,7 @@ class Channel:
         try:
             with suppress(OSError, UaError, ValueError, AssertionError):
                 async with asyncio.timeout(CLOSE_WITHIN):
-                    await client.uaclient.close_session(True)
+                    await self._sessions.close(client)
                     await client.close_secure_channel()
         finally:
             await hang_up(client)
