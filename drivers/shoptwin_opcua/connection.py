@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from shoptwin.sdk import Talk
 from shoptwin_opcua.browse import browse
 from shoptwin_opcua.channel import Channel
-from shoptwin_opcua.services import Server, ask_server
+from shoptwin_opcua.server import ask_server
+from shoptwin_opcua.services import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class OpcUaConnection:
         """
         await self._channel.open()
         try:
-            self._server = await ask_server(self._channel, self._settings.batch)
+            self._server = await ask_server(self._channel, self._settings)
         except BaseException:
             await self.aclose()
             raise

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncua import ua
+from asyncua.ua.status_codes import StatusCodes
 
-from shoptwin.sdk import BadAddress
+from shoptwin.sdk import BadAddress, NotConnected
 from shoptwin_opcua.columns import BAD
 from shoptwin_opcua.errors import code_name
 from shoptwin_opcua.nodes import node as node_of
@@ -20,9 +21,18 @@ if TYPE_CHECKING:
 
 
 async def references(
-    channel: Channel, server: Server, nodes: Sequence[ua.NodeId], reference_type: int, *, strict: bool = False
+    channel: Channel,
+    server: Server,
+    nodes: Sequence[ua.NodeId],
+    reference_type: int,
+    *,
+    strict: bool = False,
+    forward: bool = True,
+    classes: int = ua.NodeClass.Object | ua.NodeClass.Variable,
 ) -> list[list[ua.ReferenceDescription]]:
-    """Return the objects and variables that each node refers to; all of them, however many at a time the server gives.
+    """Return what each node refers to; all of it, however much at a time the server gives.
+
+    `forward`: follow references, else against them. `classes`: the NodeClasses that are wanted, objects and variables.
 
     Raises:
         BadAddress: with `strict`, a node is not there.
@@ -32,30 +42,48 @@ async def references(
         parameters = ua.BrowseParameters(
             View=ua.ViewDescription(Timestamp=ua.win_epoch_to_datetime(0)),
             RequestedMaxReferencesPerNode=0,
-            NodesToBrowse=[
-                ua.BrowseDescription(
-                    NodeId=node,
-                    BrowseDirection=ua.BrowseDirection.Forward,
-                    ReferenceTypeId=node_of(reference_type),
-                    IncludeSubtypes=True,
-                    NodeClassMask=ua.NodeClass.Object | ua.NodeClass.Variable,
-                    ResultMask=ua.BrowseResultMask.All,
-                )
-                for node in part
-            ],
+            NodesToBrowse=[_description(node, reference_type, forward, classes) for node in part],
         )
-        return list((await channel.call(ua.BrowseRequest(Parameters=parameters), ua.BrowseResponse)).Results)
+        answer = await channel.call(ua.BrowseRequest(Parameters=parameters), ua.BrowseResponse)
+        # At once, before more is browsed: a session has few continuation points (Part 4, 7.9).
+        return await _continued(channel, server, list(answer.Results))
 
-    found = []
-    for node, result in zip(nodes, await in_chunks(nodes, server.limits, "browse", ask), strict=True):
+    results = await in_chunks(nodes, server.limits, "browse", ask)
+    left = [i for i, result in enumerate(results) if result.StatusCode.value == StatusCodes.BadNoContinuationPoints]
+    few = await in_chunks([nodes[i] for i in left], server.limits, "points", ask)
+    for i, result in zip(left, few, strict=True):
+        results[i] = result
+    for node, result in zip(nodes, results, strict=True):
         if strict and result.StatusCode.value >= BAD:
             raise BadAddress(f"{node.to_string()}: {code_name(result.StatusCode.value)}", "browse one level higher")
-        some = list(result.References or [])
-        point = result.ContinuationPoint
-        while point:
-            more = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=[point])
-            answer = await channel.call(ua.BrowseNextRequest(Parameters=more), ua.BrowseNextResponse)
-            some += answer.Parameters.Results[0].References or []
-            point = answer.Parameters.Results[0].ContinuationPoint
-        found.append(some)
-    return found
+    return [list(result.References or []) for result in results]
+
+
+def _description(node: ua.NodeId, reference_type: int, forward: bool, classes: int) -> ua.BrowseDescription:
+    return ua.BrowseDescription(
+        NodeId=node,
+        BrowseDirection=ua.BrowseDirection.Forward if forward else ua.BrowseDirection.Inverse,
+        ReferenceTypeId=node_of(reference_type),
+        IncludeSubtypes=True,
+        NodeClassMask=classes,
+        ResultMask=ua.BrowseResultMask.All,
+    )
+
+
+async def _continued(channel: Channel, server: Server, results: list[ua.BrowseResult]) -> list[ua.BrowseResult]:
+    """Return the results with what the server had no room for; BrowseNext has the limit of Browse (Part 5, 6.3.11)."""
+
+    async def ask(part: list[ua.BrowseResult]) -> list[ua.BrowseResult]:
+        points = [result.ContinuationPoint for result in part]
+        parameters = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=points)
+        answer = await channel.call(ua.BrowseNextRequest(Parameters=parameters), ua.BrowseNextResponse)
+        return list(answer.Parameters.Results)
+
+    while unfinished := [result for result in results if result.ContinuationPoint]:
+        for result, more in zip(unfinished, await in_chunks(unfinished, server.limits, "browse", ask), strict=True):
+            if more.StatusCode.value >= BAD:
+                why = code_name(more.StatusCode.value)
+                raise NotConnected(f"{channel.url} breaks off while it is browsed: {why}", "it is asked again")
+            result.References = [*(result.References or []), *(more.References or [])]
+            result.ContinuationPoint = more.ContinuationPoint
+    return results

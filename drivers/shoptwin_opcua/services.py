@@ -11,9 +11,9 @@ from asyncua.ua.object_ids import ObjectIds
 
 from shoptwin.sdk import NotConnected
 from shoptwin_opcua import decode
-from shoptwin_opcua.columns import BAD
 from shoptwin_opcua.errors import TOO_MUCH, Refused
 from shoptwin_opcua.fast_read import FastRead
+from shoptwin_opcua.limits import Limits
 from shoptwin_opcua.nodes import node
 from shoptwin_opcua.paths import worst
 
@@ -24,46 +24,21 @@ if TYPE_CHECKING:
     from shoptwin_opcua.decode import Row
     from shoptwin_opcua.values import Values
 
-UNSAID = 500
-"""How many nodes are asked for at once where the server sets no limit."""
-
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass
-class Limits:
-    """How many operations the server takes in one request. They only shrink while the connection lives."""
-
-    read: int = UNSAID
-    items: int = UNSAID
-    browse: int = UNSAID
-
-
-@dataclass
 class Server:
-    """What is asked of the server after each connect: its limits, and its namespaces in today's order."""
+    """What is known of the server since the last connect."""
 
     limits: Limits = field(default_factory=Limits)
     namespaces: tuple[str, ...] = ()
-
-
-_ASKED = (
-    ("read", ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead),
-    ("items", ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall),
-    ("browse", ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse),
-)
-
-
-async def ask_server(channel: Channel, most: int) -> Server:
-    """Read limits and namespaces; `most` is the configured limit, 0 for none."""
-    server = Server(Limits(read=1))  # one by one: the limit of reading is not known before it is read
-    rows = await read(channel, server.limits, [value_of(node(id_)) for _, id_ in _ASKED])
-    for (name, _), row in zip(_ASKED, rows, strict=True):
-        told = row.value if row.status < BAD and isinstance(row.value, int) and row.value > 0 else UNSAID
-        setattr(server.limits, name, min(told, UNSAID, most or UNSAID))
-    server.namespaces = await ask_namespaces(channel)
-    return server
+    """Their URIs, in today's order."""
+    profile: str = ""
+    """The id of the profile that holds, empty for none."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What people should know of how it is read, for `Talk.notes`."""
 
 
 async def ask_namespaces(channel: Channel) -> tuple[str, ...]:

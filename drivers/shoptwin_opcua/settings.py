@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shoptwin.sdk import parse_duration
+from shoptwin_opcua.profiles import profiles
 
 PORT = 4840
 """The port that IANA has registered for OPC UA over TCP."""
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     trigger: Literal["timestamp", "value"] = "timestamp"
     refresh: str = "60s"
     batch: int = 0
+    profile: str = ""
 
     def __post_init__(self) -> None:
         """Check what types cannot say. Raises ValueError, which the configuration tells with file and line."""
@@ -49,6 +51,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         for name in ("queue", "batch"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative; 0 leaves it to the driver")
+        if self.profile and self.profile not in profiles():
+            raise ValueError(f"profile {self.profile!r} is none of {', '.join(profiles())}")
         self._check_security()
         self._check_login()
 

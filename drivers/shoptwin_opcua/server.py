@@ -1,0 +1,52 @@
+"""Who the server is and how much it takes: asked once after each connect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncua.ua.object_ids import ObjectIds
+
+from shoptwin_opcua import limits, profiles
+from shoptwin_opcua.columns import BAD
+from shoptwin_opcua.limits import Limits
+from shoptwin_opcua.nodes import node
+from shoptwin_opcua.services import Server, ask_namespaces, read, value_of
+
+if TYPE_CHECKING:
+    from shoptwin_opcua.channel import Channel
+    from shoptwin_opcua.decode import Row
+    from shoptwin_opcua.settings import Settings
+
+_CAREFULLY = 10
+"""Nodes in one request where it is not known yet whether the server has a limit."""
+_WHO = (
+    ObjectIds.Server_ServerStatus_BuildInfo_ProductUri,
+    ObjectIds.Server_ServerStatus_BuildInfo_ManufacturerName,
+    ObjectIds.Server_ServerStatus_BuildInfo_ProductName,
+)
+
+
+async def ask_server(channel: Channel, settings: Settings) -> Server:
+    """Read limits, BuildInfo and namespaces; the most careful of server, profile and settings holds.
+
+    Raises:
+        NotConnected, Timeout: the server could not be asked.
+    """
+    careful = Limits(read=1)  # the limit of reading is not known before it is read
+    ids = [id_ for _, id_ in limits.ASKED]
+    rows = await _read(channel, careful, ids[:1])
+    careful.read = min(limits.of_server(rows, 0).read, _CAREFULLY)
+    rows += await _read(channel, careful, ids[1:])
+    server = Server(limits.of_server(rows, settings.batch), await ask_namespaces(channel))
+    said = [str(row.value) for row in await _read(channel, careful, _WHO) if row.status < BAD and row.value]
+    server.profile = settings.profile or profiles.recognised(said)
+    if server.profile:
+        limits.apply(server.limits, profiles.profiles()[server.profile])
+        server.notes["profile"] = f"{server.profile}, {'as configured' if settings.profile else 'recognised'}"
+    if lowered := str(server.limits):
+        server.notes["limits"] = lowered
+    return server
+
+
+async def _read(channel: Channel, careful: Limits, ids: tuple[int, ...] | list[int]) -> list[Row]:
+    return await read(channel, careful, [value_of(node(id_)) for id_ in ids])
