@@ -11,7 +11,7 @@ from shoptwin_mqtt.session import Session
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from shoptwin.sdk import Group, SampleBatch
+    from shoptwin.sdk import Group, SampleBatch, TagCandidate
     from shoptwin_mqtt.settings import Settings
 
 
@@ -42,6 +42,18 @@ class MqttConnection:
             raise NotConnected("there is no connection yet", "connect first")
         self._feed = Feed(self._session, self._settings, groups)
         return self._feed
+
+    async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
+        """Listen for as long as `first` says, and list all values that came below the topic `at`, or anywhere.
+
+        Raises:
+            BadAddress: `at` is no topic, or the broker does not let us listen there. NotConnected: it is lost.
+        """
+        from shoptwin_mqtt.browse import browse  # noqa: PLC0415 - for commissioning alone, never in the daemon
+
+        if self._session is None:
+            raise NotConnected("there is no connection yet", "connect first")
+        return await browse(self._session, self._settings.seconds("first"), at)
 
     async def aclose(self) -> None:
         """Let go of the broker; never raises."""

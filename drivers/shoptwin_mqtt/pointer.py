@@ -39,6 +39,12 @@ def parse(text: str) -> Pointer:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in plain[1:].split("/"))
 
 
+def write(pointer: Pointer) -> str:
+    """Return a pointer as a text that `parse` understands."""
+    text = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in pointer)
+    return text.replace("%", "%25").replace("@", "%40")
+
+
 def resolve(document: Any, pointer: Pointer) -> Any:  # noqa: ANN401 - whatever JSON can hold
     """Return what stands there, `NOTHING` where the document has no such place."""
     for part in pointer:
