@@ -89,9 +89,11 @@ class Pipeline:
     """Machines that have changed since their state message was last composed."""
     reporting: Reporting = field(init=False)
     """Which of the new samples are worth keeping."""
+    _past: Reporting = field(init=False)
+    """The same of what devices tell belatedly, which must not be held against what is live."""
 
     def __post_init__(self) -> None:
-        self.reporting = Reporting(self.table)
+        self.reporting, self._past = Reporting(self.table), Reporting(self.table)
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -101,10 +103,13 @@ class Pipeline:
     # 1. On each batch, in the loop: register -> twin -> limits -> alarms.
 
     def take(self, batch: SampleBatch) -> None:
-        """Apply a batch to the twin, keep it, and judge its limits."""
+        """Apply a batch to the twin, keep it, and judge its limits. What is told belatedly is kept, and that is all."""
+        if batch.backfill:
+            self._keep(batch, self._past)
+            return
         now = self.clock.now()
         delta = self.twin.apply(batch)
-        self._keep(batch if delta.kept is None else batch.where(delta.kept))
+        self._keep(batch if delta.kept is None else batch.where(delta.kept), self.reporting)
         for figures in self.summaries:
             figures.add(delta)
         self._tell_states(delta.states)
@@ -112,9 +117,9 @@ class Pipeline:
         self._maintain(self.maintenance.observe(delta, now), now)
         self.touched |= delta.machines
 
-    def _keep(self, new: SampleBatch) -> None:
+    def _keep(self, new: SampleBatch, reporting: Reporting) -> None:
         """Store what the tags' reports ask for; what was judged above saw every sample."""
-        kept = self.reporting.keep(new)
+        kept = reporting.keep(new)
         self.samples.append(new if kept is None else new.where(kept))
 
     def device(self, change: DeviceChange) -> None:
@@ -189,6 +194,7 @@ class Pipeline:
         self.table, self.configured = table, tuple(machines)
         self.twin.configure(table, machines)
         self.reporting.configure(table)
+        self._past.configure(table)
         self.judge.configure(table, machines)
         self.bad_data.configure(table)
         for figures in self.summaries:

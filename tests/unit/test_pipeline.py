@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shoptwin.alarms.bad_data import BadData
@@ -102,3 +104,18 @@ def test_a_reload_takes_on_another_report(flow):
     now = HOUR + MINUTE
     pipeline.take(SampleBatch.of("g", ValueKind.F8, [0], [1.1], source_time=now, receive_time=now))
     assert [batch.values.tolist() for batch in kept.batches] == [[1.0], [1.1]]
+
+
+def test_what_is_told_belatedly_is_kept_and_judged_by_nobody(flow):
+    """A backfilled value beyond a limit raises no alarm and is not live; the store gets it, by the tag's deadband."""
+    pipeline, kept = flow
+    send(pipeline, [5.0])
+    past = SampleBatch.of(
+        "g", ValueKind.F8, [0] * 4, [20.0, 20.5, 3.0, 5.0], receive_time=HOUR + 9 * SECOND,
+        source_time=[HOUR - 40 * SECOND, HOUR - 30 * SECOND, HOUR - 20 * SECOND, HOUR - 10 * SECOND],
+    )  # fmt: skip
+    pipeline.take(replace(past, backfill=True))
+    assert [batch.values.tolist() for batch in kept.batches] == [[5.0], [20.0, 3.0, 5.0]]
+    assert kept.batches[-1].backfill
+    assert kept.events == []
+    assert (pipeline.twin.live(0).value, pipeline.twin.live(0).source_time) == (5.0, HOUR)

@@ -132,7 +132,8 @@ class DeviceTask:
             hung = f"{self.device.name} did not answer within {CONNECT_WITHIN:g} s"
             batches = await _within(CONNECT_WITHIN, connection.read(group), hung)
             took = time.monotonic() - began
-            unread.discard(group)
+            if unread:
+                unread.discard(group)
             if not unread:  # a device that answers one group and dies at the next is not well
                 self._up(attempt)
             for batch in batches:
@@ -170,10 +171,11 @@ class DeviceTask:
 
     def _deliver(self, batch: SampleBatch) -> None:
         now = self._clock.now()
-        self._told_bad = False
+        self._told_bad &= batch.backfill
         self._handing_over = True
         for scaled in self._scaling.apply(batch.received(now)):
-            self.statistics.batch(scaled, now)
+            if not batch.backfill:  # old times tell nothing of the device's clock
+                self.statistics.batch(scaled, now)
             self._take(scaled)
         self._handing_over = False
 

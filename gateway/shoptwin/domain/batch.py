@@ -53,6 +53,8 @@ class SampleBatch:
     source_time: NDArray[np.int64]
     server_time: NDArray[np.int64]
     receive_time: int = 0
+    backfill: bool = False
+    """What the device has kept of the time when it could not be reached: for the record alone. Nothing here is live."""
 
     def __len__(self) -> int:
         return len(self.tag)

@@ -26,6 +26,11 @@ WAVEFORMS_KEPT = 20
 """Of each tag."""
 _A_SAMPLE = 40
 _INSERT = "INSERT INTO samples (tag, time, value, status, kind, server, received) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_PAST = (
+    "INSERT INTO samples (tag, time, value, status, kind, server, received, backfill) "
+    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 1 WHERE NOT EXISTS (SELECT 1 FROM samples WHERE tag = ?1 AND time = ?2)"
+)
+"""What is told belatedly may be here already: it is never kept twice."""
 _WAVEFORM = (
     "INSERT INTO waveforms (tag, time, status, server, received, rate, scale, type, samples) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -169,7 +174,7 @@ class Buffer:
         inside = (batch.tag >= 0) & (batch.tag < len(self._numbers))
         if not inside.all():
             batch = select(batch, inside)
-        tx.executemany(_INSERT, sample_rows(batch, self._numbers))
+        tx.executemany(_INSERT_PAST if batch.backfill else _INSERT, sample_rows(batch, self._numbers))
         if batch.kind is ValueKind.WAVEFORM:
             rows = list(waveform_rows(batch, self._numbers))
             tx.executemany(_WAVEFORM, rows)

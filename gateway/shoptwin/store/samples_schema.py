@@ -47,4 +47,8 @@ def _first(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+def _backfill(db: Database) -> None:
+    db.execute("ALTER TABLE samples ADD COLUMN backfill INTEGER")  # NULL in all that came when it was new
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _backfill)

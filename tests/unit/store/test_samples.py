@@ -6,6 +6,7 @@ import itertools
 import json
 import sqlite3
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -383,6 +384,37 @@ def test_damage_that_a_reader_finds_begins_a_new_file(store: SampleStore, until:
     store.append(batch(5.0))
     store.flush()
     assert store.read("press-a", *ALL).values.tolist() == [5.0]
+
+
+def test_what_is_told_belatedly_is_marked_and_never_kept_twice(store: SampleStore) -> None:
+    """Of a backfill only times that are not there yet are added, in their place in time, however often it is told."""
+    store.append(batch([1.0, 4.0], at=[NOW + 1, NOW + 4]))
+    past = batch([1.5, 2.0, 3.0, 4.5], at=[NOW + 1, NOW + 2, NOW + 3, NOW + 4], status=[0, 0, StatusCode.UNCERTAIN, 0])
+    for _ in range(2):
+        store.append(replace(past, backfill=True))
+        assert store.flush()
+    found = store.read("press-a", NOW, NOW + 9)
+    assert found.time.tolist() == [NOW + 1, NOW + 2, NOW + 3, NOW + 4]
+    assert found.values.tolist() == [1, 2, 3, 4]
+    assert found.status.tolist() == [0, 0, StatusCode.UNCERTAIN, 0]
+    with sqlite3.connect(f"file:{store.path}?mode=ro", uri=True) as raw:
+        marked = raw.execute("SELECT time, backfill FROM samples ORDER BY time").fetchall()
+    raw.close()
+    assert marked == [(NOW + 1, None), (NOW + 2, 1), (NOW + 3, 1), (NOW + 4, None)]
+
+
+def test_a_file_of_before_takes_what_is_told_belatedly(store: SampleStore, table: TagTable) -> None:
+    """A file without the mark is brought up to date, and its samples stay."""
+    store.append(batch([1.0]))
+    store.close()
+    raw = sqlite3.connect(store.path)
+    raw.execute("ALTER TABLE samples DROP COLUMN backfill")
+    raw.execute("PRAGMA user_version = 1")
+    raw.close()
+    again = SampleStore.open(store.path, table, keep=DAY, max_bytes=1 << 30)
+    again.append(replace(batch([2.0], at=NOW + 1), backfill=True))
+    again.close()
+    assert again.read("press-a", NOW, NOW + 9).values.tolist() == [1, 2]
 
 
 def test_a_newer_file_is_refused(store: SampleStore, table: TagTable) -> None:
