@@ -81,6 +81,8 @@ class Link(ModbusProtocol):
         if transport is not None:
             transport.abort()  # a farewell of TLS could take half a minute
         self.fail(NotConnected(f"the connection to {self.target} is closed", "it is made anew"))
+        # Both lead back here, and would keep a dead link until the collector of cycles comes by.
+        self.call_create, self.write = _never, _nowhere
 
     def fail(self, error: DriverError) -> None:
         """End what waits for a reply."""
@@ -117,6 +119,10 @@ class Link(ModbusProtocol):
     def callback_data(self, data: bytes, addr: tuple[Any, ...] | None = None) -> int:  # noqa: ARG002
         """Take nothing: `data_received` has it all."""
         return len(data)
+
+
+async def _never() -> None:
+    raise NotConnected("this connection is closed", "it is made anew")
 
 
 def _nowhere(_data: bytes) -> None:

@@ -173,6 +173,7 @@ class RtuLink(Link):
         finally:
             deadline.cancel()
             self._wait = None
+            del wait  # as in TcpLink.ask
 
     def _answered(self, wait: _Wait, frame: bytes) -> bool:
         """Take a whole frame of the unit that was asked; tell whether that ends the wait."""

@@ -71,6 +71,7 @@ class TcpLink(Link):
                 self.fit = False
             if self._settled is not None and not self._waiting and not self._settled.done():
                 self._settled.set_result(None)
+            del reply  # its error knows this frame: a ring, which only the collector of cycles would find
 
     @property
     def busy(self) -> bool:

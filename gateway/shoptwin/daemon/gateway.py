@@ -11,6 +11,7 @@ import structlog
 from shoptwin import __version__
 from shoptwin.acquire.device import DeviceTask
 from shoptwin.acquire.groups import plan
+from shoptwin.acquire.registry import keep_certificates
 from shoptwin.acquire.scaling import Scaling
 from shoptwin.alarms.bad_data import BadData
 from shoptwin.alarms.book import AlarmBook
@@ -78,6 +79,7 @@ class Gateway:
         self._reload_wanted = asyncio.Event()
         self._changing = asyncio.Lock()
         """Held by a reload and by the end: one at a time."""
+        keep_certificates(drivers, self.directory, loaded.gateway.site, loaded.gateway.name)
         self._open_stores()
         self._build()
 
@@ -142,6 +144,7 @@ class Gateway:
                 self._start("learn", self.learner.run())
                 self._start("care", self.caretaker.run())
                 self._start("retain", self.caretaker.retain())
+                self._start("tidy", self.caretaker.tidy())
                 self._start("tell", self.teller.run())
                 self._start("serve", serve(Door(self), self.config.serve))
                 self._start("reload", self._reload())

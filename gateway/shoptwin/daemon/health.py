@@ -22,6 +22,7 @@ from shoptwin.domain.device import DeviceHealth
 from shoptwin.domain.errors import ModelRejected, StoreCorrupt, StoreError
 from shoptwin.domain.timing import HOUR
 from shoptwin.runtime.clock import clock_problem
+from shoptwin.runtime.lean import settle, tidy
 from shoptwin.runtime.notify import notify, watchdog_interval
 from shoptwin.store.files import translate
 from shoptwin.store.ledger import Counts, counts, prune
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from shoptwin.runtime.clock import Clock
 
 LOOK_EVERY = 1.0
+TIDY_EVERY = 60.0
 RETAIN_EVERY = 600.0
 """Real seconds."""
 
@@ -140,6 +142,14 @@ class Caretaker:
             notify("WATCHDOG=1")
         else:
             log.error("no progress", tasks=self._late)
+
+    async def tidy(self) -> None:
+        """Give back the memory of what was lost, until cancelled."""
+        settle()
+        while True:
+            self._gateway.progress.expect("tidy", TIDY_EVERY + 60)
+            await asyncio.sleep(TIDY_EVERY)
+            tidy()
 
     async def retain(self) -> None:
         """Drop what is too old or too much, until cancelled; beside `run`, since a slow card takes its time."""
