@@ -88,7 +88,7 @@ class ModbusConnection:
     @staticmethod
     async def _waveforms(plan: _Plan, turn: Turn) -> SampleBatch | None:
         try:
-            return await plan.waveforms.take(turn.ask)
+            return await plan.waveforms.take(turn.ask, turn.latest)
         except NotConnected:
             if not turn.replied:
                 raise

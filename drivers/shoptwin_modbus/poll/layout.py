@@ -69,6 +69,8 @@ class Layout:
         alone = [Block(*span, i, i + 1) for i, span in enumerate((*holes, *closed), len(readable))]
         self.holes = tuple(alone[: len(holes)])
         self.units: dict[int, list[Block]] = {}
+        self.behind: list[Block] = []
+        """Blocks that the last poll had no time for, the longest waiting first."""
         for block in blocks:
             self.units.setdefault(block.unit, []).append(block)
         self.members = frozenset(block.unit for block in (*blocks, *self.holes))

@@ -21,7 +21,7 @@ NARROW_FOR = 10.0
 LONGEST = 12.0
 """Seconds into a poll after which units that have failed before are not asked any more …"""
 LATEST = 20.0
-"""… and after which none is: the runtime takes a poll of 30 s for hung."""
+"""… and after which nothing is: the runtime takes a poll of 30 s for hung. The next poll begins with what was left."""
 
 
 class Turn:
@@ -36,7 +36,13 @@ class Turn:
         self._visits: dict[int, Visit] = {}
         buffer, status = layout.blank()
         patience = min(LONGEST, max(period, asker.timing.timeout))
-        self._poll = Poll(asker, layout, terrain, period, began + NARROW_FOR, began + patience, buffer, status)
+        self.latest = began + LATEST
+        """When to ask for nothing more, by the loop's clock."""
+        behind = {block: rank for rank, block in enumerate(layout.behind)}
+        layout.behind = []
+        self._poll = Poll(
+            asker, layout, terrain, period, began + NARROW_FOR, began + patience, self.latest, behind, buffer, status
+        )  # fmt: skip
 
     @property
     def replied(self) -> bool:
@@ -49,8 +55,10 @@ class Turn:
         Raises:
             NotConnected: the connection is lost; nothing of this poll counts.
         """
-        for unit in self._units.healthiest_first(self._layout.members):
+        behind = list(dict.fromkeys(block.unit for block in self._poll.behind))
+        for unit in self._units.healthiest_first(self._layout.members, behind):
             await self._visit(unit, self._layout.units.get(unit, []), self._layout.holes_of(unit))
+        self._layout.behind.sort(key=lambda block: block.unit in self._visits)  # a unit of many blocks hides no others
         visits = self._visits.values()
         if any(visit.well for visit in visits) and not any(visit.narrowed for visit in visits):
             self._poll.terrain.settle()
@@ -78,10 +86,12 @@ class Turn:
         return self._layout.batches(group, self._poll.buffer, self._poll.status)
 
     async def _visit(self, unit: int, blocks: list[Block], holes: list[Block]) -> None:
-        passed = self._clock() - self._began
-        if passed > LATEST or (passed > LONGEST and self._units.failures(unit) > 0):
+        now = self._clock()
+        if now > self.latest:
+            self._poll.leave(blocks)
+        elif now > self._began + LONGEST and self._units.failures(unit) > 0:
             self._poll.mark(blocks, StatusCode.BAD_TIMEOUT)
-        elif self._units.rests(unit, self._clock()):
+        elif self._units.rests(unit, now):
             self._poll.mark(blocks, self._units.status(unit))
         else:
             visit = self._visits[unit] = Visit(self._poll, unit)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shoptwin.sdk import StatusCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 STRIKES = 3
 """Turns in a row without anything useful after which a unit's breaker opens."""
@@ -60,9 +60,10 @@ class Units:
         """Return the turns in a row in which a unit was of no use."""
         return self._get(unit).failures
 
-    def healthiest_first(self, units: Iterable[int]) -> list[int]:
-        """Return units in the order in which to ask them: those that fail come last."""
-        return sorted(units, key=lambda unit: (self.failures(unit), unit))
+    def healthiest_first(self, units: Iterable[int], behind: Sequence[int] = ()) -> list[int]:
+        """Return units in the order in which to ask them: those that fail come last, those `behind` before others."""
+        rank = {unit: i for i, unit in enumerate(behind)}
+        return sorted(units, key=lambda unit: (self.failures(unit), rank.get(unit, len(rank)), unit))
 
     def open(self, unit: int) -> bool:
         """Tell whether a unit's breaker is open: it is left alone, but for one cheap request now and then."""

@@ -7,12 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from shoptwin.sdk import NotConnected, StatusCode, Timeout
+from shoptwin.sdk import AuthFailed, NotConnected, StatusCode, Timeout
 from shoptwin_modbus.poll.planning import part
 from shoptwin_modbus.wire.replies import ELSEWHERE, ILLEGAL, Garbled, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class Poll:
     """Of the group, in seconds."""
     narrow_until: float
     busy_until: float
+    latest: float
+    """When to ask for nothing more."""
+    behind: Mapping[Block, int]
+    """What the last poll had no time for: it comes first, in this order."""
     buffer: NDArray[np.uint8]
     status: NDArray[np.uint32]
 
@@ -53,6 +57,11 @@ class Poll:
         """Set the status of all that is read with these blocks."""
         for block in blocks:
             self.status[block.first : block.last] = status
+
+    def leave(self, blocks: Sequence[Block]) -> None:
+        """Leave blocks to the next poll, as this one has no time for them."""
+        self.mark(blocks, StatusCode.BAD_TIMEOUT)
+        self.layout.behind.extend(blocks)
 
     def put(self, block: Block, data: bytes) -> None:
         """Put what came for a block in its place."""
@@ -96,7 +105,8 @@ class Visit:
         Raises:
             NotConnected: the connection is lost.
         """
-        queue = sorted(blocks, key=lambda block: (self._mutes(block), block.size if probing else 0))
+        behind = self._poll.behind
+        queue = sorted(blocks, key=lambda b: (self._mutes(b), b.size if probing else 0, behind.get(b, len(behind))))
         first, rest = queue[:1], queue[1:]
         going_on = await self._one_by_one(first) and (self.useful or not probing)
         if going_on and len(rest) > 1 and self._poll.asker.abreast > 1:
@@ -139,6 +149,9 @@ class Visit:
     async def _one_by_one(self, blocks: Sequence[Block]) -> bool:
         """Read blocks; tell whether the unit may be asked for more. Where it may not, the rest of them is marked."""
         for i, block in enumerate(blocks):
+            if self._clock() > self._poll.latest:
+                self._poll.leave(blocks[i:])
+                return False
             try:
                 answer = await self._fetch(block)
                 if answer is not None:
@@ -158,14 +171,14 @@ class Visit:
         """
         waiting = deque(blocks)
         left: list[Block] = []
-        lost: list[NotConnected] = []
+        lost: list[NotConnected | AuthFailed] = []
 
         async def work() -> None:
-            while waiting:
+            while waiting and self._clock() <= self._poll.latest:
                 block = waiting.popleft()
                 try:
                     self._poll.put(block, await self.ask(block))
-                except NotConnected as error:
+                except (NotConnected, AuthFailed) as error:
                     lost.append(error)
                 except (Refused, Garbled, Timeout) as answer:
                     self._early[block] = answer
@@ -181,6 +194,7 @@ class Visit:
                 workers.create_task(work(), name=f"blocks of unit {self._unit}")
         if lost and not any(isinstance(early, Garbled | Timeout) for early in self._early.values()):
             raise lost[0]
+        left.extend(waiting)  # there was no time for them
         return sorted(left, key=lambda block: isinstance(self._early.get(block), Timeout))
 
     async def _fetch(self, block: Block) -> Answer:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import chain
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -62,16 +63,17 @@ class Waveforms:
         """How many were dropped, as the device changed them while they were read."""
         return sum(burst.torn for burst in self._bursts)
 
-    async def take(self, ask: Ask) -> SampleBatch | None:
+    async def take(self, ask: Ask, latest: float = inf) -> SampleBatch | None:
         """Look which tag has a new waveform, and read the first in turn that has.
 
-        A poll spends half of the group's period on it, and one request at least; what is not complete by then is read
-        on in the next poll. A tag without a new waveform is left out; one that cannot be read is Bad in each poll.
+        A poll spends half of the group's period on it, not beyond `latest` (loop time), and one request at least; what
+        is not complete by then is read on in the next poll. A tag without a new waveform is left out; one that cannot
+        be read is Bad in each poll.
 
         Raises:
             NotConnected: as `ask`.
         """
-        until = asyncio.get_running_loop().time() + self._patience
+        until = min(asyncio.get_running_loop().time() + self._patience, latest)
         rows: dict[int, _Row] = {}
         gone: dict[int, StatusCode] = {}
         for i in chain(range(self._first, len(self._bursts)), range(self._first)):

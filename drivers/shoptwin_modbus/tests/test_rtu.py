@@ -325,7 +325,7 @@ async def test_devices_behind_one_converter(scripted, plugin):
 
 
 async def test_converter_that_went_away_without_a_word(rtu):
-    """A connection over which three requests in a row bring nothing is made anew: a converter may have been restarted."""
+    """A connection over which three requests in a row bring nothing is made anew: it may know us no more."""
     peer, wire = rtu
     for unit in range(1, 4):
         with pytest.raises(Timeout):

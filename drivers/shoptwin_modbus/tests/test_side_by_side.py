@@ -8,9 +8,10 @@ import struct
 
 import pytest
 
-from shoptwin.sdk import NotConnected, StatusCode
+from shoptwin.sdk import AuthFailed, NotConnected, StatusCode
 from shoptwin.testing import group_of, readings
 from shoptwin_modbus.target import ModbusSettings
+from shoptwin_modbus.wire.wire import Wire
 
 GOOD = StatusCode.GOOD
 SPREAD = [f"holding:{i}:int16" for i in range(0, 400, 10)]
@@ -185,4 +186,23 @@ async def test_a_poll_that_is_cancelled_leaves_nothing_behind(server, plugin, op
     assert reading.cancelled()
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("blocks of")]
     assert await read(plugin, connection) == ALL
+    await connection.aclose()
+
+
+async def test_a_refused_login_among_others(plugin, device, monkeypatch):
+    """Where a connection that is made anew is refused for good, that is said as such, however many requests wait."""
+    device.put(0, *range(2000))
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", in_flight=4))
+    await connection.connect()
+    ask, asked = Wire.ask, []
+
+    async def refused(wire, block, *rest):
+        asked.append(block)
+        if len(asked) > 2:
+            raise AuthFailed("the device refused us")
+        return await ask(wire, block, *rest)
+
+    monkeypatch.setattr(Wire, "ask", refused)
+    with pytest.raises(AuthFailed):
+        await connection.read(group_of(plugin, [f"holding:{i}:uint16" for i in range(0, 2000, 20)]))
     await connection.aclose()

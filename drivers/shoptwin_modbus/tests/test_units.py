@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from pymodbus.server import ModbusSerialServer
@@ -184,3 +185,33 @@ async def test_silence_to_one_block_on_a_line(cable, plugin):
         assert [found[i][0].value for i in (0, 2, 3, 4)] == [0, 60, 61, 90]
     await connection.aclose()
     await server.shutdown()
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+@pytest.mark.parametrize(
+    "counts", [{1: 10}, {1: 2, 2: 2, 3: 2, 4: 2, 5: 2}, {1: 1, 2: 7, 3: 1, 4: 1}], ids=["one", "five", "one large"]
+)
+async def test_more_than_a_poll_has_time_for(plugin, device, monkeypatch, counts, in_flight):
+    """A poll ends in time even if the device is too slow for it, and the next one begins with what was left."""
+    monkeypatch.setattr("shoptwin_modbus.poll.turn.LATEST", 0.12)
+    addresses = [f"holding:{1000 * i}:uint16@{unit}" for unit, count in counts.items() for i in range(count)]
+    for unit in range(1, 6):
+        device.registers[unit] = dict.fromkeys(range(0, 10_000, 1000), 7)
+    answer, clock = device.answer, asyncio.get_running_loop().time
+
+    def slow(*request):
+        time.sleep(0.03)  # of a device that does one thing after the other
+        return answer(*request)
+
+    device.before = slow
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", in_flight=in_flight))
+    await connection.connect()
+    group, good = group_of(plugin, addresses), set()
+    for _ in range(5):
+        began = clock()
+        [batch] = await connection.read(group)
+        assert clock() - began < 0.3
+        assert set(batch.status.tolist()) == {StatusCode.GOOD, StatusCode.BAD_TIMEOUT}
+        good |= set(batch.tag[batch.status == 0].tolist())
+    assert good == set(range(10))
+    await connection.aclose()
