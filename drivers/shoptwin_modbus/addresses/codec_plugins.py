@@ -30,10 +30,14 @@ def plugged(name: str) -> Codec:
         _refuse(name, "more than one package brings it", f"keep one of {', '.join(point.value for point in points)}")
     try:
         codec = points[0].load()
-    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError) as error:
+    except (ImportError, NameError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError) as error:
         _refuse(name, f"it cannot be loaded: {error}", f"reinstall the package that brings it ({points[0].value})")
     if not isinstance(codec, Codec):
-        _refuse(name, f"{points[0].value} is a {type(codec).__name__}", "it must be a shoptwin_modbus.codecs.Codec")
+        _refuse(
+            name,
+            f"{points[0].value} is a {type(codec).__name__}",
+            "it must be a shoptwin_modbus.addresses.codecs.Codec",
+        )
     if codec.name != name or not 1 <= codec.registers <= LARGEST or codec.kind is ValueKind.WAVEFORM:
         wanted = f"its name must be {name!r}, its registers 1 to {LARGEST}, its kind no waveform"
         _refuse(name, f"{codec} does not fit", wanted)

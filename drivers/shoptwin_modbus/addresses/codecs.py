@@ -148,7 +148,8 @@ class Values:
 
     def put(self, buffer: NDArray[np.uint8], column: NDArray[Any]) -> NDArray[np.intp] | None:
         """Decode out of the buffer into a column; return the places of those that are no values, if there are any."""
-        raw = buffer[self.index] if self.run is None else buffer[self.run].reshape(self.index.shape)
+        # a copy in any case: a plug-in's decoder may work in place, and others read the same registers
+        raw = buffer[self.index] if self.run is None else buffer[self.run].copy().reshape(self.index.shape)
         found = self.codec.decode(raw)
         if not isinstance(found, tuple):
             column[self.into] = found

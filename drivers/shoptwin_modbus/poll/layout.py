@@ -79,6 +79,7 @@ class Layout:
         self._unread[len(readable) + len(holes) :] = StatusCode.BAD_CONFIGURATION_ERROR
         self._base: list[int] = [0] * len(self.spans)
         self._size = self._place((*blocks, *alone))
+        self._shared = self._overlaps(blocks)
         self.columns = self._columns(points, spans)
 
     def _place(self, blocks: Sequence[Block]) -> int:
@@ -90,6 +91,18 @@ class Layout:
                 self._base[i] = end + (self.spans[i].start - block.start) * width
             end += block.size * width
         return end
+
+    def _overlaps(self, blocks: Sequence[Block]) -> dict[int, list[int]]:
+        """Return which spans of its block each span has registers in common with, where it has any."""
+        shared: dict[int, list[int]] = {}
+        for block in blocks:
+            for i in range(block.first, block.last):
+                for j in range(i + 1, block.last):
+                    if self.spans[j].start >= self.spans[i].stop:
+                        break
+                    shared.setdefault(i, []).append(j)
+                    shared.setdefault(j, []).append(i)
+        return shared
 
     def _columns(self, points: Sequence[Point], spans: Sequence[Span]) -> tuple[Column, ...]:
         index = {span: i for i, span in enumerate(self.spans)}
@@ -129,13 +142,22 @@ class Layout:
         return [hole for hole in self.holes if hole.unit == unit]
 
     def put(self, buffer: NDArray[np.uint8], status: NDArray[np.uint32], block: Block, data: bytes) -> None:
-        """Put what came for a block, or for a part of one, to its place: by this alone anything is Good."""
+        """Put what came for a block, or for a part of one, to its place: by this alone anything is Good.
+
+        A value is never put together from two replies: what an earlier one brought is not Good any more where this one
+        is written over some of it.
+        """
         at = self._base[block.first] - (self.spans[block.first].start - block.start) * _width(block)
         raw = np.frombuffer(data, np.uint8)
         if block.table.bits:
             raw = np.unpackbits(raw, count=block.size, bitorder="little")
         buffer[at : at + len(raw)] = raw
         status[block.first : block.last] = StatusCode.GOOD
+        if self._shared:
+            for i in range(block.first, block.last):
+                for other in self._shared.get(i, ()):
+                    if not block.first <= other < block.last and status[other] == StatusCode.GOOD:
+                        status[other] = StatusCode.BAD_COMMUNICATION_ERROR
 
     def batches(self, group: str, buffer: NDArray[np.uint8], status: NDArray[np.uint32]) -> tuple[SampleBatch, ...]:
         """Decode everything, one batch a kind; `status` is per span."""

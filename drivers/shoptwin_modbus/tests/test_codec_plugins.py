@@ -13,7 +13,7 @@ import pytest
 from shoptwin.sdk import BadAddress, ValueKind
 from shoptwin_modbus.addresses.address import parse_address
 from shoptwin_modbus.addresses.codec_plugins import plugged
-from shoptwin_modbus.addresses.codecs import Values
+from shoptwin_modbus.addresses.codecs import CODECS, Codec, Order, Values
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
@@ -83,6 +83,7 @@ def test_nothing_is_imported_until_it_is_needed(install):
         ("LAZY = int('x')", "invalid literal"),
         ("LAZY = {{}}['x']", "'x'"),
         ("LAZY = 48", "is a int"),
+        ("LAZY = Codek(48)", "Codek"),
         ("{codec}LAZY = Codec('other', 3, ValueKind.I8, len)", "'other'"),
         ("{codec}LAZY = Codec('lazy48', 126, ValueKind.I8, len)", "1 to 125"),
         ("{codec}LAZY = Codec('lazy48', 3, ValueKind.WAVEFORM, len)", "no waveform"),
@@ -107,3 +108,18 @@ def test_two_packages_with_one_type_are_refused(install):
         parse_address("holding:1:twice")
     assert "one_codec:A" in caught.value.hint
     assert "other_codec:B" in caught.value.hint
+
+
+def test_a_decoder_may_work_in_place():
+    """What a package's decoder does to the bytes that it gets is not seen by other types at the same place."""
+
+    def decode(raw):
+        raw[:, 0] &= 0x0F  # the upper four bits are flags
+        return raw.view(">u2")[:, 0]
+
+    buffer, column = np.frombuffer(bytes.fromhex("F123F456"), np.uint8).copy(), np.empty(2, np.int64)
+    masked = Codec("masked", 1, ValueKind.I8, decode)
+    Values.of(masked, [0, 2], [Order.ABCD] * 2, [0, 1]).put(buffer, column)
+    assert column.tolist() == [0x123, 0x456]
+    Values.of(CODECS["uint16"], [0, 2], [Order.ABCD] * 2, [0, 1]).put(buffer, column)
+    assert column.tolist() == [0xF123, 0xF456]

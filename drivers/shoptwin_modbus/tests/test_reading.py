@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -217,3 +218,21 @@ async def test_foreign_server(foreign, plugin):
     assert abs(found[0][0].value - 123456.7) < 0.01
     assert [found[i][0].value for i in range(1, 7)] == [-2, True, False, True, True, False]
     await connection.aclose()
+
+
+async def test_values_that_share_registers_are_never_of_two_replies(poll, device):
+    """Where two values overlap and the device does not serve both at once, neither is put together from two replies."""
+    now = itertools.count(1)
+    device.put(0, *[0] * 8)
+    device.largest = 4
+
+    def moving(unit, function, start, count):
+        device.put(0, *[next(now)] * 8)
+        return device.answer(unit, function, start, count)
+
+    device.before = moving
+    for _ in range(3):
+        found = await poll("holding:0:uint64", "holding:2:uint64", "holding:3:uint16")
+        for value, status in found[:2]:
+            assert status or len({value >> 16 * i & 0xFFFF for i in range(4)}) == 1
+    assert [status for _, status in found] == [0, 0, 0]
