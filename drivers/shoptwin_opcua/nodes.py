@@ -23,8 +23,11 @@ def node(identifier: Any, namespace: Any = 0, type_: ua.NodeIdType | None = None
 def of_address(address: NodeAddress, namespaces: Sequence[str]) -> ua.NodeId | None:
     """Return the node that an address means at a server with these namespaces, None where it has no such."""
     index = address.index(namespaces)
-    if index is None:
-        return None
+    return None if index is None else in_namespace(address, index)
+
+
+def in_namespace(address: NodeAddress, index: int) -> ua.NodeId:
+    """Return the node that an address means in the namespace of this index."""
     identifier = uuid.UUID(str(address.identifier)) if address.type == "g" else address.identifier
     return node(identifier, index, _TYPES.get(address.type))
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoptwin.sdk import StatusCode
 from shoptwin_opcua.columns import Columns, Places
+from shoptwin_opcua.paths import worst
 from shoptwin_opcua.resolve import Target, resolve
 from shoptwin_opcua.services import Reading, ask_namespaces, value_of
 
@@ -42,6 +42,11 @@ class Polling:
         self._plans: dict[str, _Plan] = {}
         """By the group's name: a group as a key would be hashed with all its addresses at each poll."""
 
+    @property
+    def path(self) -> str:
+        """How values are decoded: `fast`, or `plain` and why; empty before the first."""
+        return worst(plan.reading.path for plan in self._plans.values())
+
     async def read(self, group: Group) -> list[SampleBatch]:
         """Read all points of a group once; a node that does not exist is Bad alone.
 
@@ -51,7 +56,7 @@ class Polling:
         plan = await self._plan(group)
         columns = Columns()
         for target in plan.unknown:
-            columns.bad(target.tag, StatusCode.BAD_NODE_ID_UNKNOWN)
+            columns.bad(target.tag, target.missing)
         first = 0
         for values in await plan.reading.values(self._channel, self._server.limits):
             columns.extend(plan.places, values, np.arange(first, first + values.count))

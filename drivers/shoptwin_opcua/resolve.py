@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 
-from shoptwin.sdk import ValueKind
+from shoptwin.sdk import StatusCode, ValueKind
 from shoptwin_opcua.columns import BAD
-from shoptwin_opcua.nodes import local, of_address
+from shoptwin_opcua.nodes import in_namespace, local
 from shoptwin_opcua.references import references
 from shoptwin_opcua.services import read, value_of
 
@@ -39,6 +39,20 @@ class Target:
     node: ua.NodeId | None
     """None where the server has no such namespace."""
     rate: float | None
+    missing: StatusCode = StatusCode.GOOD
+    """Why there is no node."""
+
+    @classmethod
+    def of(cls, point: Point, server: Server) -> Target:
+        """Find a point's node by today's namespaces."""
+        target = cls(point.tag, point.address, point.kind, None, point.rate)
+        target.find(server)
+        return target
+
+    def find(self, server: Server) -> None:
+        """Find its node anew."""
+        index, self.missing = server.memory.index(self.address, server.namespaces)
+        self.node = None if index is None else in_namespace(self.address, index)
 
 
 async def resolve(channel: Channel, server: Server, points: Sequence[Point]) -> list[Target]:
@@ -47,7 +61,7 @@ async def resolve(channel: Channel, server: Server, points: Sequence[Point]) -> 
     Raises:
         NotConnected, Timeout: the server could not be asked.
     """
-    targets = [Target(p.tag, p.address, p.kind, of_address(p.address, server.namespaces), p.rate) for p in points]
+    targets = [Target.of(point, server) for point in points]
     await add_rates(channel, server, targets)
     return targets
 

@@ -14,6 +14,7 @@ from shoptwin_opcua import decode
 from shoptwin_opcua.errors import TOO_MUCH, Refused
 from shoptwin_opcua.fast_read import FastRead
 from shoptwin_opcua.limits import Limits
+from shoptwin_opcua.memory import Memory
 from shoptwin_opcua.nodes import node
 from shoptwin_opcua.paths import worst
 
@@ -37,6 +38,8 @@ class Server:
     """Their URIs, in today's order."""
     profile: str = ""
     """The id of the profile that holds, empty for none."""
+    memory: Memory = field(default_factory=Memory)
+    """What was known of it before."""
     notes: dict[str, str] = field(default_factory=dict)
     """What people should know of how it is read, for `Talk.notes`."""
 
@@ -44,7 +47,11 @@ class Server:
 async def ask_namespaces(channel: Channel) -> tuple[str, ...]:
     """Read the namespaces' URIs, by index."""
     asked = [value_of(node(ObjectIds.Server_NamespaceArray))]
-    row = (await read(channel, Limits(), asked))[0]
+    return uris((await read(channel, Limits(), asked))[0])
+
+
+def uris(row: Row) -> tuple[str, ...]:
+    """Return what a NamespaceArray holds."""
     return tuple(str(uri or "") for uri in row.value) if isinstance(row.value, list) else ()
 
 
