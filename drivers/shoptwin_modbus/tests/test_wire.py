@@ -262,3 +262,20 @@ def test_identification_of_any_bytes(data):
     except Garbled:
         return
     assert all(isinstance(text, str) for text in page.objects.values())
+
+
+async def test_the_pause_begins_with_the_reply(scripted):
+    """However long a reply takes, the device has its pause behind it, even where the next request waits already."""
+    peer = await scripted()
+    wire = Wire(Target("tcp", "127.0.0.1", peer.port))
+    clock = asyncio.get_running_loop().time
+    asking = [asyncio.ensure_future(wire.ask(block(i), Timing(2, pause=0.1))) for i in range(2)]
+    first = await peer.request()
+    await asyncio.sleep(0.15)
+    peer.send(right(first, 1))
+    answered = clock()
+    second = await peer.request()
+    assert clock() - answered >= 0.095
+    peer.send(right(second, 2))
+    await asyncio.gather(*asking)
+    wire.close()

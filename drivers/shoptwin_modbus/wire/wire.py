@@ -85,9 +85,8 @@ class Wire:
         self._drop()
 
     async def _ask(self, request: Request, timing: Timing, unlike: Request | None, counters: Counters) -> bytes:
-        if timing.pause:
-            await self._rest(request.unit, timing.pause)
-        async with self._free:
+        await self._turn(request.unit, timing.pause)
+        try:
             link = self._link
             if link is None or not link.fit:
                 link = await self._ready(timing)
@@ -97,14 +96,26 @@ class Wire:
             finally:
                 if not link.fit and not link.busy and link is self._link:
                     self._drop()
+        finally:
+            self._rest(request.unit, timing.pause)
+            self._free.release()
 
-    async def _rest(self, unit: int, pause: float) -> None:
-        """Wait out the pause since the unit's last request, and let the next one wait after this."""
-        now = asyncio.get_running_loop().time()
-        turn = max(now, self._rest_until.get(unit, now))
-        self._rest_until[unit] = turn + pause
-        if turn > now:
-            await asyncio.sleep(turn - now)
+    async def _turn(self, unit: int, pause: float) -> None:
+        """Wait until the wire is free for a unit that has had its pause; others go first meanwhile."""
+        now = asyncio.get_running_loop().time
+        while True:
+            if pause and (left := self._rest_until.get(unit, 0.0) - now()) > 0:
+                await asyncio.sleep(left)
+            await self._free.acquire()
+            if not pause or self._rest_until.get(unit, 0.0) <= now():
+                self._rest(unit, pause)
+                return
+            self._free.release()
+
+    def _rest(self, unit: int, pause: float) -> None:
+        """Let a unit's next request wait for its pause."""
+        if pause:
+            self._rest_until[unit] = asyncio.get_running_loop().time() + pause
 
     async def _ready(self, timing: Timing) -> Link:
         async with self._opening:
