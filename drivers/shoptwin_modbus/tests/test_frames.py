@@ -15,7 +15,7 @@ from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInput
 
 from shoptwin_modbus.addresses.address import Table
 from shoptwin_modbus.poll.planning import Block
-from shoptwin_modbus.wire.frames import MbapCutter, Request, RtuCutter, crc16, identification, read, sealed
+from shoptwin_modbus.wire.frames import MbapCutter, Request, RtuCutter, crc16, identification, read, sealed, shorter
 from shoptwin_modbus.wire.replies import Garbled, Refused, payload
 from shoptwin_modbus.wire.tcp import STRIDE, Transactions
 
@@ -259,3 +259,16 @@ def test_transactions_are_far_apart():
     assert len(set(drawn)) == 0x10000
     for apart in range(1, 17):
         assert min((a ^ b).bit_count() for a, b in zip(drawn, drawn[apart:] + drawn[:apart], strict=True)) >= 4
+
+
+@given(st.sampled_from(Table), st.integers(1, 125))
+def test_less_of_a_request(table, count):
+    """Less of a request touches nothing else, and no two replies are of one length."""
+    request = read(Block(7, table, 100, 100 + count, 0, 1))
+    less = list(shorter(request))
+    assert len({one.expected for one in (request, *less)}) == len(less) + 1 == -(-count // (8 if table.bits else 1))
+    for one in less:
+        function, start, size = struct.unpack(">BHH", one.pdu)
+        assert (one.unit, function, start) == (7, table.value, 100)
+        assert 0 < size < count
+        assert one.expected == (-(-size // 8) if table.bits else 2 * size)

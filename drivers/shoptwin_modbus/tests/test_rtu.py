@@ -354,3 +354,15 @@ async def test_bytes_before_the_first_request(rtu):
     assert clock() - began >= LINE.turnaround - 0.01
     peer.send(one(1))
     assert await asking == words(1)
+
+
+async def test_late_replies_to_what_should_bring_it_into_step(rtu):
+    """A unit that was silent to other lengths, too, owes those as well: it is asked for one that it does not owe."""
+    peer, wire = rtu
+    asked_for = []
+    for _ in range(4):
+        asking = asked(wire, what=block(size=4), unlike=block(size=5), timing=Timing(0.05, turnaround=0.02))
+        asked_for.append((await peer.request())[5])
+        with pytest.raises(Timeout):
+            await asking
+    assert sorted(asked_for) == [2, 3, 4, 5]

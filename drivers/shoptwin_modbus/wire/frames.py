@@ -85,6 +85,18 @@ def read(block: Block) -> Request:
     return Request(block.unit, struct.pack(">BHH", block.table.value, block.start, size), data)
 
 
+def shorter(request: Request) -> Iterator[Request]:
+    """Yield requests for ever less of what a request asks for, each with a reply of another length."""
+    if request.expected is None:
+        return
+    function, start, _ = struct.unpack(">BHH", request.pdu)
+    for data in range(request.expected - 1, 0, -1):
+        if function <= 2:  # noqa: PLR2004 - coils and discrete inputs, eight in a byte
+            yield Request(request.unit, struct.pack(">BHH", function, start, 8 * data), data)
+        elif data % 2 == 0:
+            yield Request(request.unit, struct.pack(">BHH", function, start, data // 2), data)
+
+
 def identification(unit: int, category: int, first: int) -> Request:
     """Return the request for device identification: category 1 basic, 2 regular, 3 extended, from object `first` on."""
     return Request(unit, bytes((IDENTIFY, DEVICE_ID, category, first)), None)

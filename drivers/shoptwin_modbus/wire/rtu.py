@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import NotConnected, Timeout
-from shoptwin_modbus.wire.frames import SHORTEST_RTU, Request, RtuCutter
+from shoptwin_modbus.wire.frames import SHORTEST_RTU, Request, RtuCutter, shorter
 from shoptwin_modbus.wire.link import Link, seen
 from shoptwin_modbus.wire.replies import Garbled, Refused, payload
 
@@ -258,8 +259,13 @@ class RtuLink(Link):
 
 
 def _probe(debt: Debt, request: Request, unlike: Request | None) -> Request | None:
-    """Return what to bring a unit into step with: the request itself where no owed reply is like its own."""
-    for one in (request, unlike, debt.unlike):
+    """Return what to bring a unit into step with: the request itself where no owed reply is like its own.
+
+    Probes that brought nothing are owed, too: then less of the request is asked for, each time another length. Where
+    there was no other length in the first place (`unlike` is None), there is only the silence.
+    """
+    usual = (request, unlike, debt.unlike)
+    for one in chain(usual, shorter(request) if unlike is not None else ()):
         if one is not None and one.shape not in debt.shapes:
             return one
     return unlike
