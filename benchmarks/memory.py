@@ -44,7 +44,7 @@ def _wanted(folder: Path, broker: int, modbus: str, opcua: str = "") -> list[tup
     if opcua:
         more = [text + "".join(opcua_tags(TAGS, first=TAGS * i)) for i, text in enumerate(models)]
         more[0] += tag("acc", "edge", f"{OPCUA}Wave", "waveform", 'unit = "g"')
-        edge = device("edge", "opcua", opcua)
+        edge = device("edge", "opcua", opcua, more='security = "none"')
         wanted.append((folder / "all", gateway(broker, "all") + plc + edge + "".join(more)))
     return wanted
 

@@ -25,7 +25,11 @@ def rows(*, quick: bool) -> Iterable[Row]:
     each = TAGS // MACHINES
     seconds = 10 if quick else 60
     with scratch() as folder, broker(folder) as port, slave() as plc, opcua(nodes=TAGS, period=1000) as server:
-        text = gateway(port) + device("plc", "modbus", plc.url) + device("edge", "opcua", server.url)
+        text = (
+            gateway(port)
+            + device("plc", "modbus", plc.url)
+            + device("edge", "opcua", server.url, more='security = "none"')
+        )
         for i in range(MACHINES):
             text += machine(f"m{i}", modbus_tags(each, first=each * i) + opcua_tags(each, first=each * i))
         with daemons((folder / "daemon", text)) as (daemon,):

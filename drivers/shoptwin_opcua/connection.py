@@ -51,7 +51,8 @@ class OpcUaConnection:
 
     def talk(self) -> Talk:
         """Tell how it goes."""
-        return Talk(notes={"path": self.path} if self.path else {})
+        notes = self._server.notes | ({"path": self.path} if self.path else {})
+        return Talk(notes=notes, expires=dict(self._channel.expires))
 
     async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
         """List what is below the node `at`, or below Objects.

@@ -69,36 +69,44 @@ class Security:
         self._password = await asyncio.to_thread(password, self.settings)
         if self.settings.security == "none":
             return
-        ours = self._ours = await asyncio.to_thread(self._identities)
-        client.application_uri = certificates.uri(ours.certificate)
+        await asyncio.to_thread(self._read_files)
         theirs = self._theirs = await self._check_server()
         self.expires["server"] = certificates.last_ns(theirs)
+        if self._ours is None:  # made now, if it has to be: a URL that leads nowhere makes none
+            self._ours = await asyncio.to_thread(self._own)
+        ours: Identity = self._ours
+        client.application_uri = certificates.uri(ours.certificate)
         policy = _POLICIES[self.settings.security]
         client.security_policy = policy(theirs, ours.certificate, ours.key, endpoints.mode(self.settings))
         client.uaclient.set_security(client.security_policy)
 
-    def _identities(self) -> Identity:
-        """Read who the gateway is, and the user; in a thread."""
+    def _read_files(self) -> None:
+        """Read the certificates and keys that the settings name; in a thread."""
         settings, now = self.settings, datetime.now(UTC)
         if settings.certificate:
-            ours = _pair(settings.certificate, "certificate", settings.private_key, "private_key")
-            cure = "renew the certificate"
-        elif self.pki is not None:
-            ours, cure = self.pki.own(), "type: shoptwin trust renew"
-        else:
-            hint = "set certificate and private_key, or start the gateway with a state directory"
-            raise AuthFailed("nobody has said where the gateway's certificate is kept", hint)
-        self.expires["gateway"] = certificates.last_ns(ours.certificate)
-        certificates.check_time(ours.certificate, "the gateway's certificate", now, cure)
-        if not certificates.uri(ours.certificate):
-            hint = "make one whose SubjectAltName holds the application's URI, as OPC UA Part 6, 6.2.2 asks for"
-            raise AuthFailed("the gateway's certificate names no application URI", hint)
+            self._ours = _pair(settings.certificate, "certificate", settings.private_key, "private_key")
+            self._check_ours(self._ours, "renew the certificate")
         if settings.user_certificate:
             user = (settings.user_certificate, "user_certificate", settings.user_private_key, "user_private_key")
             self._user = _pair(*user)
             self.expires["user"] = certificates.last_ns(self._user.certificate)
             certificates.check_time(self._user.certificate, "the user's certificate", now)
+
+    def _own(self) -> Identity:
+        """Return who the gateway is; in a thread."""
+        if self.pki is None:
+            hint = "set certificate and private_key, or start the gateway with a state directory"
+            raise AuthFailed("nobody has said where the gateway's certificate is kept", hint)
+        ours = self.pki.own()
+        self._check_ours(ours, "type: shoptwin trust renew")
         return ours
+
+    def _check_ours(self, ours: Identity, cure: str) -> None:
+        self.expires["gateway"] = certificates.last_ns(ours.certificate)
+        certificates.check_time(ours.certificate, "the gateway's certificate", datetime.now(UTC), cure)
+        if not certificates.uri(ours.certificate):
+            hint = "make one whose SubjectAltName holds the application's URI, as OPC UA Part 6, 6.2.2 asks for"
+            raise AuthFailed("the gateway's certificate names no application URI", hint)
 
     async def _check_server(self) -> x509.Certificate:
         """Return the server's certificate, once it is known to be the one that was accepted."""

@@ -19,7 +19,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     url: str
     mode: Literal["subscribe", "poll"] = "subscribe"
-    security: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "none"] = "none"
+    security: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "none"] = "Basic256Sha256"
     sign_only: bool = False
     certificate: str = ""
     private_key: str = ""

@@ -76,6 +76,8 @@ def _devices(info: PlantInfo, period: int, used: set[str]) -> Iterator[str]:
         yield f"driver = {_text(driver)}"
         yield f"url = {_text(url)}"
         yield f"period = {_text(_duration(period))}"
+        if driver == "opcua":
+            yield 'security = "none"  # it does not leave this box; leave it out for a PLC of yours'
 
 
 def _machine(machine: PlantMachine, info: MachineInfo, plant: PlantInfo) -> Iterator[str]:

@@ -56,7 +56,7 @@ async def sites(server: NodeOpcua, **settings: object) -> AsyncIterator[Site]:
         server.start()
 
     async with OpcUaWatch(server.port) as watch:
-        quick = {"timeout": "2s", "keep_alive": "1s", **settings}
+        quick = {"security": "none", "timeout": "2s", "keep_alive": "1s", **settings}
         yield Site(
             settings={"url": f"opc.tcp://127.0.0.1:{watch.port}", **quick},
             expected={f"nsu=urn:shoptwin:test;s={name}": value for name, value in NAMES.items()},

@@ -225,7 +225,7 @@ async def test_changed_server(serve, bench, tmp_path):
 
 async def test_trust_that_is_withdrawn(serve, bench, monkeypatch):
     """A connection ends when its server's certificate is rejected while it runs."""
-    monkeypatch.setattr("shoptwin_opcua.channel.SESSION", 3000)
+    monkeypatch.setattr("shoptwin_opcua.channel.TIMEOUT", 3000)
     server = serve(secure=True)
     certificate = await bench.accept(server)
     async with bench.open(server) as connection:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shoptwin.cli.keeping import settle, state_dir_option
 from shoptwin.cli.lookup import by_scheme, settings_option, settings_table
-from shoptwin.cli.options import json_option
+from shoptwin.cli.options import config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from shoptwin.domain.device import TagCandidate
     from shoptwin.domain.ports import Plugin
@@ -27,11 +29,16 @@ WORDS = {"f4": "float32", "f8": "float64", "i8": "int64", "u8": "uint64", "str":
 @click.argument("url")
 @click.option("--at", default=None, metavar="NODE", help="List what is below this; else the top.")
 @settings_option
+@config_option
+@state_dir_option
 @json_option
-def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+def browse(
+    url: str, at: str | None, *, settings: tuple[str, ...], config_path: Path, state_dir: Path | None, as_json: bool
+) -> None:
     """List what the device at URL has to offer; the driver is found by the URL's scheme.
 
-    What stands under "address" goes into the configuration as it is.
+    What stands under "address" goes into the configuration as it is. Certificates are those of the gateway that the
+    configuration is of: see `shoptwin trust`.
 
     \b
     Examples:
@@ -41,7 +48,9 @@ def browse(url: str, at: str | None, settings: tuple[str, ...], as_json: bool) -
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.config import device_settings  # noqa: PLC0415
 
-    plugin = by_scheme(url, plugins())
+    drivers = plugins()
+    plugin = by_scheme(url, drivers)
+    settle(drivers, config_path, state_dir, strict=False)
     found = asyncio.run(_browse(plugin, device_settings(plugin, settings_table(url, settings)), at))
     if as_json:
         print_json([{"address": c.address, "name": c.name, "is_value": c.is_value, "kind": c.kind, "unit": c.unit,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shoptwin import config
-from shoptwin.acquire.registry import keep_certificates, plugins
+from shoptwin.acquire.registry import plugins
 from shoptwin.daemon.gateway import Gateway
 from shoptwin.daemon.lock import alone
 from shoptwin.domain.errors import ConfigError, ShoptwinError
@@ -45,7 +45,6 @@ def main(
     logs.configure(log_format)
     drivers = plugins()
     loaded = config.load(path, drivers, state_dir=state_dir)
-    keep_certificates(drivers, loaded.store.directory, loaded.gateway.site, loaded.gateway.name)
     clock = _clock(loaded, drivers, clock_rate, clock_epoch, clock_origin)
     with alone(loaded.store.directory):
         gateway = Gateway(loaded, drivers, clock, lambda: config.load(path, drivers, state_dir=state_dir))
