@@ -8,8 +8,12 @@ It can read and never write: there is no `write` here.
 from shoptwin.domain.batch import SampleBatch, Waveform
 from shoptwin.domain.device import Group, Hole, Point, ProfileInfo, ProfileTag, TagCandidate, TagDefaults, Talk
 from shoptwin.domain.discovery import (
+    BrowseWish,
     Candidate,
+    FoundEndpoint,
+    FoundMachine,
     FoundRange,
+    FoundServer,
     FoundUnit,
     PeekCell,
     PeekView,
@@ -22,6 +26,7 @@ from shoptwin.domain.ports import (
     Address,
     Browsable,
     Connection,
+    Discovering,
     Peeker,
     Peeking,
     Plugin,
@@ -32,6 +37,7 @@ from shoptwin.domain.ports import (
     Subscribed,
     Talking,
     Trusting,
+    Walkable,
 )
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.tag import CurrentLoop, Role, ValueKind
@@ -43,13 +49,18 @@ __all__ = [
     "AuthFailed",
     "BadAddress",
     "Browsable",
+    "BrowseWish",
     "Candidate",
     "Certificate",
     "ConfigError",
     "Connection",
     "CurrentLoop",
+    "Discovering",
     "DriverError",
+    "FoundEndpoint",
+    "FoundMachine",
     "FoundRange",
+    "FoundServer",
     "FoundUnit",
     "Group",
     "Hole",
@@ -81,6 +92,7 @@ __all__ = [
     "Trusting",
     "ValueKind",
     "Verdict",
+    "Walkable",
     "Waveform",
     "iso",
     "parse_duration",

@@ -55,6 +55,24 @@ class TagCandidate:
     unit: str = ""
     sample: str = ""
     """The value now, for people."""
+    path: tuple[str, ...] = ()
+    """Names of what it lies in, from where browsing began."""
+    type: str = ""
+    """What the device calls this kind of thing (`MachineToolType`), where it is more than a folder or a value."""
+    span: tuple[float, float] | None = None
+    """The range that the value normally has, in `unit`."""
+    labels: tuple[tuple[int, str], ...] = ()
+    """What the values of an enumeration are called."""
+    rate: float | None = None
+    """Sampling rate of a waveform in Hz, where the device tells it."""
+    role: Role | None = None
+    """A guess at what it measures, None where nothing suggests a role."""
+    why: str = ""
+    """What the guess is from: "unit degC"."""
+    describes: bool = False
+    """Whether it describes something (a serial number), and is no measurement."""
+    again: bool = False
+    """Whether it was listed before, at another place; what lies in it is not listed again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is behind a URL that nobody knows: the words of `shoptwin scan` and `shoptwin peek`."""
+"""What is behind a URL that nobody knows: the words of `shoptwin scan`, `peek`, `discover` and `browse`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from shoptwin.domain.device import TagCandidate
+    from shoptwin.domain.trust import Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +144,68 @@ class PeekView:
     candidates: tuple[Candidate, ...]
     note: str = ""
     """What would tell more."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEndpoint:
+    """One way to talk to a server."""
+
+    url: str
+    """As the server writes it; the host in it may be a name that nobody else knows."""
+    policy: str
+    """As the setting `security` writes it."""
+    mode: str
+    """`SignAndEncrypt`, `Sign`, `None`."""
+    logins: tuple[str, ...]
+    """Kinds of users that it takes: `anonymous`, `user`, `user certificate`."""
+    usable: bool = True
+    """Whether the driver knows this policy; broken ones it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundServer:
+    """What a server tells everybody of itself."""
+
+    url: str
+    """Where it answers: the URL for the configuration."""
+    name: str = ""
+    uri: str = ""
+    product: str = ""
+    endpoints: tuple[FoundEndpoint, ...] = ()
+    certificate: Certificate | None = None
+    others: tuple[tuple[str, str], ...] = ()
+    """Name and URL of further servers that it knows."""
+    settings: Mapping[str, str | bool] = field(default_factory=dict)
+    """What `[[device]]` needs beside the URL for the best that it offers."""
+    notes: tuple[str, ...] = ()
+    """What one should know, in sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrowseWish:
+    """How far to walk through what a device has."""
+
+    at: str | None = None
+    """Below this; None: below the top, without what the device tells of itself."""
+    depth: int = 0
+    """Levels; 0: all."""
+    values: bool = True
+    """Whether to read the values now."""
+    wanted: Callable[[TagCandidate], bool] | None = None
+    """Whether a value is of interest; its sample is not known yet. What is not is left out, and not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMachine:
+    """A machine, or a part of one, that a device describes as a companion specification says."""
+
+    name: str
+    address: str
+    type: str
+    """What the device calls its kind: `MachineToolType`."""
+    specification: str
+    """`Machinery`, `MachineTool`, `DI`."""
+    identification: Mapping[str, str] = field(default_factory=dict)
+    """What it says of itself, by the specification's names (`Manufacturer`, `SerialNumber`)."""
+    monitoring: str = ""
+    """The address below which its measurements lie, where the specification says where."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.device import Group, ProfileInfo, TagCandidate, TagDefaults, Talk
-    from shoptwin.domain.discovery import PeekView, ScanReport, ScanWish
+    from shoptwin.domain.discovery import BrowseWish, FoundMachine, FoundServer, PeekView, ScanReport, ScanWish
     from shoptwin.domain.tag import ValueKind
     from shoptwin.domain.trust import Certificate
 
@@ -74,6 +74,21 @@ class Browsable(Protocol):
 
     async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
         """List what is below `at`, or at the top."""
+
+
+@runtime_checkable
+class Walkable(Protocol):
+    """A connection that can be walked through: a tree of folders and values."""
+
+    def walk(self, wish: BrowseWish) -> AsyncIterator[Sequence[TagCandidate]]:
+        """Yield what is there from top to bottom as it is found, each thing before what lies in it.
+
+        Raises:
+            BadAddress: `wish.at` is not there. NotConnected, Timeout: the device could not be asked.
+        """
+
+    async def machines(self) -> Sequence[FoundMachine]:
+        """Return the machines that the device describes by a companion specification. Raises as `walk`."""
 
 
 @runtime_checkable
@@ -176,6 +191,18 @@ class Trusting(Protocol):
 
     def renew(self) -> Certificate:
         """Make the gateway a new certificate of the same name, and keep the old one. Raises DriverError."""
+
+
+@runtime_checkable
+class Discovering(Protocol):
+    """A plug-in whose servers tell everybody how they are talked to."""
+
+    async def discover(self, settings: Any) -> FoundServer:  # noqa: ANN401 - as in Plugin
+        """Ask a server what it offers, without a login; its certificate is kept as rejected where nobody trusts it.
+
+        Raises:
+            NotConnected, Timeout: it could not be asked.
+        """
 
 
 @runtime_checkable
