@@ -121,7 +121,7 @@ async def device() -> AsyncIterator[Device]:
 @pytest.fixture
 def settings(device: Device) -> ModbusSettings:
     """Return the settings for the device, impatient."""
-    return ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="500ms")
+    return ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="300ms")
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ maps = st.lists(st.tuples(st.integers(0, 380), st.integers(1, 90)), max_size=6).
 
 
 @given(served=maps, limit=st.integers(1, 125), borders=st.sets(st.integers(1, 460), max_size=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_address_of_a_window_is_found(served, limit, borders):
     """In a window that is searched to the end exactly the readable addresses are found, all ends settled."""
     device = Map(served, limit=limit, borders=borders)
@@ -76,7 +76,7 @@ def test_every_address_of_a_window_is_found(served, limit, borders):
 
 
 @given(served=maps, budget=st.integers(0, 60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_found_early_is_true(served, budget):
     """Whenever the search is stopped, only readable addresses are told, and a settled end is an end."""
     chart = Map(served).chart(first=0, last=470, budget=budget)

@@ -133,7 +133,7 @@ def test_floats_of_any_start(seed, order):
 
 
 @given(history=st.lists(st.lists(st.integers(0, 0xFFFF), min_size=6, max_size=6), min_size=1, max_size=15))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_history_is_ranked(history):
     """Whatever stands there, ways to read it are ranked, the best first, each type once."""
     ranking = weigh(np.array(history, np.uint16))

@@ -327,6 +327,7 @@ async def test_devices_behind_one_converter(scripted, plugin):
 async def test_converter_that_went_away_without_a_word(rtu):
     """A connection over which three requests in a row bring nothing is made anew: it may know us no more."""
     peer, wire = rtu
+    await wire.dial(LINE)
     for unit in range(1, 4):
         with pytest.raises(Timeout):
             await asked(wire, what=block(unit=unit), timing=Timing(0.02, turnaround=0.0))

@@ -35,6 +35,12 @@ def scan(plugin, device):
     return Scanner()
 
 
+@pytest.fixture
+def restless(monkeypatch):
+    """Dial again at once, as devices of tests need no time to come back."""
+    monkeypatch.setattr("shoptwin_modbus.discovery.inquiry.REST", 0.05)
+
+
 def ranges(unit, table="holding"):
     return [(r.first, r.last) for r in unit.ranges if r.table == table]
 
@@ -123,7 +129,7 @@ async def test_nothing_listens(scan, port):
     assert "refused" in caught.value.message
 
 
-async def test_a_device_that_is_silent_where_others_refuse(scan, device):
+async def test_a_device_that_is_silent_where_others_refuse(scan, device, monkeypatch):
     """Silence to what does not exist is taken for a refusal, is told, and does not blow the time."""
     device.put(0, *range(1, 11))
     device.put(100, *range(1, 21))
@@ -133,12 +139,13 @@ async def test_a_device_that_is_silent_where_others_refuse(scan, device):
         return pdu if pdu is not None and not pdu[0] & 0x80 else None
 
     device.before = mute
+    monkeypatch.setattr("shoptwin_modbus.discovery.inquiry.SHORTEST", 0.03)
     began = time.monotonic()
-    report = await scan(units=(1,), tables=("holding",), patience="1s", last=127, first=0, budget=60)
+    report = await scan(units=(1,), tables=("holding",), patience="400ms", last=127, first=0, budget=60)
     [unit] = report.units
     assert ranges(unit) == [(0, 9), (100, 119)]
     assert any("says nothing" in note for note in unit.notes)
-    assert time.monotonic() - began < 15  # 60 time-outs of 1 s would be 60 s
+    assert time.monotonic() - began < 10  # 60 time-outs of 0.4 s would be 24 s
 
 
 async def test_a_lost_reply_is_no_hole(scan, device):
@@ -186,6 +193,7 @@ async def test_a_device_that_is_busy(scan, device):
     assert ranges(report.units[0]) == [(0, 19)]
 
 
+@pytest.mark.usefixtures("restless")
 async def test_a_device_that_hangs_up(scan, device):
     """A device that closes the connection on what it does not know is dialled again and charted all the same."""
     device.put(0, *range(1, 21))
@@ -204,6 +212,7 @@ async def test_a_device_that_hangs_up(scan, device):
     assert device.connections > 1
 
 
+@pytest.mark.usefixtures("restless")
 async def test_a_device_that_goes_away(scan, device):
     """When the device is lost in the middle, what was found is told, and that it was lost."""
     device.put(0, *range(1, 21))

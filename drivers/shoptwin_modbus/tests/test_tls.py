@@ -102,7 +102,7 @@ async def serve():
 
 async def read(plugin, url, **files):
     """Connect, read a register and return its value."""
-    connection = plugin.open(ModbusSettings(url=url, timeout="2s", **files))
+    connection = plugin.open(ModbusSettings(url=url, **{"timeout": "2s", **files}))
     try:
         await connection.connect()
         [[found]] = readings(await connection.read(group_of(plugin, ["holding:3:int16"]))).values()
@@ -202,7 +202,7 @@ async def test_device_that_wants_our_certificate(plugin, plant, strict, tmp_path
 async def test_device_without_tls(plugin, plant, serve):
     """A device that speaks plain Modbus there is NotConnected, within the time-out."""
     with pytest.raises(NotConnected):
-        await read(plugin, await serve(None), ca_file=plant.file)
+        await read(plugin, await serve(None), ca_file=plant.file, timeout="500ms")
 
 
 async def test_files_that_cannot_be_used(plugin, plant, serve, tmp_path):

@@ -61,7 +61,7 @@ class Reader:
 @pytest.fixture
 async def reader(settings):
     """Return a reader that is connected to the device."""
-    line, timing = Line(settings.target), replace(settings.timing, timeout=2.0)
+    line, timing = Line(settings.target), replace(settings.timing, timeout=1.0)
     wire = line.join(settings.target)
     await wire.dial(timing)
     yield Reader(wire, timing)
