@@ -80,7 +80,6 @@ ASKED = tuple(
         ("subscriptions", _CAPABILITY + "MaxSubscriptions"),
         ("subscriptions", _CAPABILITY + "MaxSubscriptionsPerSession"),
         ("watched", _CAPABILITY + "MaxMonitoredItemsPerSubscription"),
-        ("watched", _CAPABILITY + "MaxMonitoredItems"),
         ("sampling", _CAPABILITY + "MinSupportedSampleRate"),
     )
 )
@@ -103,7 +102,7 @@ def apply(limits: Limits, profile: Profile) -> None:
     """Lower limits to what is known of this kind of server."""
     known: dict[str, Any] = {
         "read": profile.nodes_per_read, "items": profile.items_per_call, "browse": profile.nodes_per_browse,
-        "subscriptions": profile.subscriptions, "watched": profile.items,
+        "subscriptions": profile.subscriptions,
         "publishing": profile.publishing_ms / 1000, "sampling": profile.sampling_ms / 1000,
     }  # fmt: skip
     for name, told in known.items():

@@ -22,7 +22,7 @@ class Profile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """Where each figure comes from: documents and pages."""
     marks: tuple[str, ...]
     """What such a server says of itself in its BuildInfo (Part 5, 12.4), in lower case; one of them must occur."""
-    mode: Literal["subscribe", "poll"] = "subscribe"
+    mode: Literal["auto", "poll"] = "auto"
     """What suits it, where the configuration leaves it open (`mode = "auto"`)."""
     nodes_per_read: int = 0
     items_per_call: int = 0

@@ -41,7 +41,9 @@ async def ask_server(channel: Channel, settings: Settings) -> Server:
     said = [str(row.value) for row in await _read(channel, careful, _WHO) if row.status < BAD and row.value]
     server.profile = settings.profile or profiles.recognised(said)
     if server.profile:
-        limits.apply(server.limits, profiles.profiles()[server.profile])
+        profile = profiles.profiles()[server.profile]
+        server.filters, server.reads = profile.filters, profile.mode == "poll"
+        limits.apply(server.limits, profile)
         server.notes["profile"] = f"{server.profile}, {'as configured' if settings.profile else 'recognised'}"
     if lowered := str(server.limits):
         server.notes["limits"] = lowered

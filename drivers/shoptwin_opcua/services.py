@@ -38,6 +38,10 @@ class Server:
     """Their URIs, in today's order."""
     profile: str = ""
     """The id of the profile that holds, empty for none."""
+    filters: bool = True
+    """Whether it may know DataChangeFilters."""
+    reads: bool = False
+    """Whether its profile says that it is better read than subscribed to."""
     memory: Memory = field(default_factory=Memory)
     """What was known of it before."""
     notes: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     """Every key is described in the driver's README."""
 
     url: str
-    mode: Literal["subscribe", "poll"] = "subscribe"
+    mode: Literal["auto", "subscribe", "poll"] = "auto"
     security: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "none"] = "Basic256Sha256"
     sign_only: bool = False
     certificate: str = ""
@@ -34,6 +35,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     sampling: str = ""
     keep_alive: str = "5s"
     queue: int = 0
+    discard: Literal["oldest", "newest"] = "oldest"
+    server_deadband: str = ""
     trigger: Literal["timestamp", "value"] = "timestamp"
     refresh: str = "60s"
     batch: int = 0
@@ -51,6 +54,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         for name in ("queue", "batch"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative; 0 leaves it to the driver")
+        _ = self.deadband
         if self.profile and self.profile not in profiles():
             raise ValueError(f"profile {self.profile!r} is none of {', '.join(profiles())}")
         self._check_security()
@@ -76,6 +80,29 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                 'the password would go over a channel that anybody on the network can read, as security = "none": '
                 "set security, or say allow_plain_password = true"
             )
+
+    @property
+    def deadband(self) -> tuple[float, bool]:
+        """How much a value must change for the server to send it, and whether that is in % of EURange; 0: any change.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        percent = self.server_deadband.endswith("%")
+        try:
+            figure = float(self.server_deadband.removesuffix("%") or 0)
+        except ValueError:
+            figure = -1.0
+        if not 0 <= figure < math.inf or (percent and figure > 100):  # noqa: PLR2004 - percent
+            raise ValueError(
+                f'server_deadband {self.server_deadband!r}: write "0.5", in the unit of the server, or "1%" of EURange'
+            )
+        return figure, percent
+
+    def seconds(self, name: str) -> float | None:
+        """Return a duration in seconds, None where it is left to the driver."""
+        text: str = getattr(self, name)
+        return parse_duration(text) / 1e9 if text else None
 
     def seconds(self, name: str) -> float | None:
         """Return a duration in seconds, None where it is left to the driver."""

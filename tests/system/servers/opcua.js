@@ -27,6 +27,13 @@ const { values: args } = parseArgs({
     period: { type: "string", default: "1000" }, // ms between two values of n0 …
     "max-nodes-per-read": { type: "string", default: "0" },
     "max-items-per-call": { type: "string", default: "0" },
+    "max-nodes-per-browse": { type: "string", default: "0" },
+    "max-browse-points": { type: "string", default: "0" }, // continuation points a session
+    "references-per-node": { type: "string", default: "0" }, // that one answer to Browse has at most
+    "max-subscriptions": { type: "string", default: "0" }, // a session
+    "max-monitored": { type: "string", default: "0" }, // items of the whole server
+    "max-monitored-per-subscription": { type: "string", default: "0" },
+    product: { type: "string", default: "shoptwin test server" }, // ProductName in its BuildInfo
     "max-sessions": { type: "string", default: "20" },
     namespaces: { type: "string", default: "0" }, // others before ours, so that its index moves
     user: { type: "string", default: "" },
@@ -66,6 +73,13 @@ async function main() {
   const limits = {};
   if (+args["max-nodes-per-read"]) limits.maxNodesPerRead = +args["max-nodes-per-read"];
   if (+args["max-items-per-call"]) limits.maxMonitoredItemsPerCall = +args["max-items-per-call"];
+  if (+args["max-nodes-per-browse"]) limits.maxNodesPerBrowse = +args["max-nodes-per-browse"];
+  const capabilities = { maxSessions: +args["max-sessions"], operationLimits: limits };
+  if (+args["max-browse-points"]) capabilities.maxBrowseContinuationPoints = +args["max-browse-points"];
+  if (+args["max-subscriptions"]) capabilities.maxSubscriptionsPerSession = +args["max-subscriptions"];
+  if (+args["max-monitored"]) capabilities.maxMonitoredItems = +args["max-monitored"];
+  if (+args["max-monitored-per-subscription"])
+    capabilities.maxMonitoredItemsPerSubscription = +args["max-monitored-per-subscription"];
 
   const server = new OPCUAServer({
     host: "127.0.0.1",
@@ -80,9 +94,15 @@ async function main() {
     allowAnonymous: !args.user && !args["user-pki"],
     userManager: { isValidUser: (user, password) => user === args.user && password === args.password },
     maxConnectionsPerEndpoint: 50,
-    serverCapabilities: { maxSessions: +args["max-sessions"], operationLimits: limits },
-    buildInfo: { productName: "shoptwin test server", buildNumber: "1", buildDate: new Date(0) },
+    serverCapabilities: capabilities,
+    buildInfo: { productName: args.product, buildNumber: "1", buildDate: new Date(0) },
   });
+  const most = +args["references-per-node"]; // node-opcua itself gives all that there is
+  const browses = server._on_BrowseRequest.bind(server);
+  server._on_BrowseRequest = (message, channel) => {
+    if (most) message.request.requestedMaxReferencesPerNode = most;
+    browses(message, channel);
+  };
   await server.initialize();
 
   const space = server.engine.addressSpace;
