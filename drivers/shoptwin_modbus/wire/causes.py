@@ -14,6 +14,11 @@ from shoptwin.sdk import AuthFailed, NotConnected
 if TYPE_CHECKING:
     from shoptwin_modbus.target import Target
 
+_IN_USE = (
+    "is in use",
+    "end the other program that has the port open, or write the port alike in the url of each device on it",
+)
+
 CURES: dict[int, tuple[str, str]] = {
     errno.ECONNREFUSED: ("refused the connection", "check the port ({port} is usual) and that its Modbus server is on"),
     errno.EHOSTUNREACH: ("cannot be reached", "check its address, the cable and the route to its network"),
@@ -24,8 +29,8 @@ CURES: dict[int, tuple[str, str]] = {
     errno.ENXIO: ("does not exist", "plug the adapter in and look it up with: ls /dev/serial/by-id"),
     errno.EIO: ("is gone", "plug the adapter in and look it up with: ls /dev/serial/by-id"),
     errno.EACCES: ("may not be opened", "let the daemon's user into the port's group: usermod -aG dialout shoptwin"),
-    errno.EBUSY: ("is in use", "end the other program that has the port open"),
-    errno.EAGAIN: ("is in use", "end the other program that has the port open"),
+    errno.EBUSY: _IN_USE,
+    errno.EAGAIN: _IN_USE,
 }
 
 CLOCK = frozenset({9, 10})
