@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _SCHEME = "opc.tcp://"
 
 
+def server_of(url: str) -> str:
+    """Return a server's URL as its certificates name it: with port, without a slash at the end."""
+    return full_url(url).rstrip("/")
+
+
 class Pki:
     """One gateway's certificates. Every method reads or writes files, and may take a second.
 
@@ -106,7 +111,7 @@ class Pki:
                 rejected.unlink()
             else:
                 self._write(rejected, certificates.der(former))
-        return certificates.described(wanted, Standing.TRUSTED, server=url, file=trusted)
+        return certificates.described(wanted, Standing.TRUSTED, server=server_of(url), file=trusted)
 
     def reject(self, url: str) -> Certificate | None:
         """Trust the server at `url` no longer; return what it had to show, None where that was nothing."""
@@ -117,7 +122,7 @@ class Pki:
                 return None
             self._write(rejected, certificates.der(former))
             trusted.unlink()
-        return certificates.described(former, Standing.REJECTED, server=url, file=rejected)
+        return certificates.described(former, Standing.REJECTED, server=server_of(url), file=rejected)
 
     def all(self) -> Iterator[Certificate]:
         """Yield what there is: the gateway's own, those of servers, and the gateway's former ones."""
@@ -138,7 +143,7 @@ class Pki:
     # Files.
 
     def _file(self, folder: str, url: str) -> Path:
-        place = full_url(url).removeprefix(_SCHEME).rstrip("/")
+        place = server_of(url).removeprefix(_SCHEME)
         return self.directory / folder / f"{quote(place, safe=':[]')}.der"
 
     def _read(self, file: Path) -> x509.Certificate | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from shoptwin.sdk import Certificate, Connection
+    from shoptwin.sdk import Certificate, Connection, FoundServer
     from shoptwin_opcua.address import NodeAddress
     from shoptwin_opcua.pki import Pki
     from shoptwin_opcua.sessions import Sessions
@@ -48,6 +48,16 @@ class OpcUaPlugin:
         kind = PolledConnection if settings.mode == "poll" else SubscribedConnection
         return kind(settings, pki, sessions)
 
+    async def discover(self, settings: config.Settings) -> FoundServer:
+        """Ask a server, without a login, for its endpoints and its certificate.
+
+        Raises:
+            NotConnected, Timeout: it could not be asked.
+        """
+        from shoptwin_opcua.discovering import discover  # noqa: PLC0415 - asyncua
+
+        return await discover(settings, self._pki() if self._keeping is not None else None)
+
     def loopback(self, settings: config.Settings) -> bool:
         """Tell whether the server is on this very box."""
         host, _ = config.host_and_port(settings.url)
@@ -61,8 +71,10 @@ class OpcUaPlugin:
         self._keeping = (directory, site, gateway)
 
     def server(self, settings: config.Settings) -> str:
-        """Return the server's URL with its port."""
-        return config.full_url(settings.url)
+        """Return the server's URL as its certificates name it."""
+        from shoptwin_opcua.pki import server_of  # noqa: PLC0415 - cryptography
+
+        return server_of(settings.url)
 
     def certificates(self) -> Sequence[Certificate]:
         """Return the gateway's own certificate, those of servers, and the gateway's former ones."""

@@ -13,6 +13,7 @@ from shoptwin_opcua import certificates
 from shoptwin_opcua.acceptance import way
 from shoptwin_opcua.endpoints import ask_endpoints, certificate_of, wanted
 from shoptwin_opcua.errors import NotTrusted, translated
+from shoptwin_opcua.pki import server_of
 from shoptwin_opcua.settings import full_url, host_and_port
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ async def look(pki: Pki, settings: Settings) -> Certificate:
     standing = Standing.TRUSTED if pki.trusted(url) == shown else Standing.REJECTED
     if standing is Standing.REJECTED:
         pki.seen(url, shown)
-    return certificates.described(shown, standing, server=url, notes=_mismatches(settings, endpoint, shown))
+    return certificates.described(shown, standing, server=server_of(url), notes=_mismatches(settings, endpoint, shown))
 
 
 def _mismatches(settings: Settings, endpoint: ua.EndpointDescription, shown: x509.Certificate) -> list[str]:

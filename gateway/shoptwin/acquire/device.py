@@ -205,8 +205,12 @@ class DeviceTask:
 
     def _turn(self, health: DeviceHealth, reason: str) -> None:
         if health is not self.health:
-            self.health, self.reason, self.since = health, reason, self._clock.now()
-            self._changed(DeviceChange(self.device.name, health, self.since, reason))
+            self.since = self._clock.now()
+        elif reason == self.reason:
+            return
+        # Lost for another reason than at first is told too: it has another cure (one side accepts us, the other not).
+        self.health, self.reason = health, reason
+        self._changed(DeviceChange(self.device.name, health, self.since, reason))
 
     def report(self) -> dict[str, Any]:
         """Return what `status` shows of this device."""

@@ -205,6 +205,7 @@ async function main() {
       return { policy: channel.securityPolicy, mode: MessageSecurityMode[channel.securityMode] };
     },
     drop: () => (subscriptions(server).forEach((each) => each.terminate()), {}), // as if they had timed out
+    refused: () => ({ refused: fs.readdirSync(path.join(pki, "rejected")).length }),
     // the operator's move: what was refused is trusted from now on
     trust: async ({ user }) => {
       const manager = user ? users : certificates;
