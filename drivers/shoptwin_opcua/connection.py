@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import Talk
-from shoptwin_opcua.browse import browse
+from shoptwin_opcua.browse import browse, candidates
 from shoptwin_opcua.channel import Channel
 from shoptwin_opcua.server import ask_server
 from shoptwin_opcua.services import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from shoptwin.sdk import TagCandidate
+    from shoptwin.sdk import BrowseWish, FoundMachine, TagCandidate
     from shoptwin_opcua.pki import Pki
     from shoptwin_opcua.sessions import Sessions
     from shoptwin_opcua.settings import Settings
@@ -61,3 +61,18 @@ class OpcUaConnection:
             BadAddress: there is no such node. NotConnected, Timeout: the server could not be asked.
         """
         return await browse(self._channel, self._server, at)
+
+    def walk(self, wish: BrowseWish) -> AsyncIterator[Sequence[TagCandidate]]:
+        """Yield what is below the node `wish.at`, or below Objects, from top to bottom.
+
+        Raises:
+            BadAddress: there is no such node. NotConnected, Timeout: the server could not be asked.
+        """
+        return candidates(self._channel, self._server, wish)
+
+    async def machines(self) -> Sequence[FoundMachine]:
+        """Return the machines that the server describes by a companion specification. Raises as `walk`."""
+        # Commissioning alone asks for it.
+        from shoptwin_opcua.companion import machines  # noqa: PLC0415
+
+        return await machines(self._channel, self._server)

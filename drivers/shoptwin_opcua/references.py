@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from shoptwin_opcua.channel import Channel
     from shoptwin_opcua.services import Server
 
+_AT_ONCE = 1000
+"""References of one node in one answer: a folder of ten thousand must fit into a message; the rest is asked for."""
+
 
 async def references(
     channel: Channel,
@@ -41,7 +44,7 @@ async def references(
     async def ask(part: list[ua.NodeId]) -> list[ua.BrowseResult]:
         parameters = ua.BrowseParameters(
             View=ua.ViewDescription(Timestamp=ua.win_epoch_to_datetime(0)),
-            RequestedMaxReferencesPerNode=0,
+            RequestedMaxReferencesPerNode=_AT_ONCE,
             NodesToBrowse=[_description(node, reference_type, forward, classes) for node in part],
         )
         answer = await channel.call(ua.BrowseRequest(Parameters=parameters), ua.BrowseResponse)

@@ -48,6 +48,9 @@ const { values: args } = parseArgs({
     path: { type: "string", default: "" },
     pki: { type: "string", default: "" },
     empty: { type: "boolean", default: false }, // an address space without any node of ours
+    companion: { type: "boolean", default: false }, // machines by companion specifications, beside ours
+    plant: { type: "string", default: "0" }, // that many variables with units, in folders of a hundred
+    alias: { type: "string", default: "" }, // the host name that its endpoints tell
   },
 });
 
@@ -83,7 +86,7 @@ async function main() {
 
   const server = new OPCUAServer({
     host: "127.0.0.1",
-    hostname: "127.0.0.1",
+    hostname: args.alias || "127.0.0.1",
     port: +args.port,
     resourcePath: args.path,
     serverCertificateManager: certificates,
@@ -95,6 +98,7 @@ async function main() {
     userManager: { isValidUser: (user, password) => user === args.user && password === args.password },
     maxConnectionsPerEndpoint: 50,
     serverCapabilities: capabilities,
+    ...(args.companion ? { nodeset_filename: require("./opcua_machines.js").nodesets() } : {}),
     buildInfo: { productName: args.product, buildNumber: "1", buildDate: new Date(0) },
   });
   const most = +args["references-per-node"]; // node-opcua itself gives all that there is
@@ -176,6 +180,12 @@ async function main() {
       for (let i = 0; i < +args.nodes; i++)
         nodes.get(`n${i}`)?.setValueFromSource({ dataType: DataType.Double, value: i + tick / 1000 });
     }, +args.period);
+  }
+
+  if (args.companion || +args.plant) {
+    const { addMachines, addPlant } = require("./opcua_machines.js");
+    if (args.companion) addMachines(space, namespace);
+    if (+args.plant) addPlant(namespace, +args.plant);
   }
 
   const does = {
