@@ -38,13 +38,20 @@ _DTYPES = {type_: np.dtype(scalar.format) for type_, scalar in SCALARS.items()}
 _U2, _U4, _I4, _I8 = Struct("<H"), Struct("<I"), Struct("<i"), Struct("<q")
 
 
+class Body(NamedTuple):
+    """A structure as it came: its encoding's NodeId and its fields, both as bytes (Part 6, 5.2.2.15)."""
+
+    encoding: bytes
+    fields: bytes
+
+
 class Row(NamedTuple):
     """One DataValue. Times are ns since 1970, 0 where the server gave none or one that cannot be."""
 
     type: int
     """The built-in type (Part 6, 5.1.2), with ARRAY and MATRIX; 0 where there is no value."""
     value: Any
-    """None where it is null, or of a type that is no measurement."""
+    """None where it is null, or of a type that is no measurement; a Body for a structure."""
     status: int
     source_time: int
     server_time: int
@@ -105,17 +112,7 @@ def variant(data: bytes, at: int, depth: int = 0) -> tuple[int, int, Any]:
         at, value = _other(type_, data, at, depth)
         return at, type_, value
     count = _I4.unpack_from(data, at)[0]
-    at += 4
-    values: Any = None
-    if (dtype := _DTYPES.get(type_)) is not None:
-        if count >= 0:
-            values = np.frombuffer(data, dtype, count, at)
-            at += count * dtype.itemsize
-    else:
-        values = [] if count >= 0 else None
-        for _ in range(count):
-            at, value = _other(type_, data, at, depth)
-            values.append(value)
+    at, values = elements(type_, data, at + 4, count, depth)
     if head & MATRIX:
         dimensions = _I4.unpack_from(data, at)[0]
         sizes = struct.unpack_from(f"<{max(0, dimensions)}i", data, at + 4)
@@ -124,12 +121,34 @@ def variant(data: bytes, at: int, depth: int = 0) -> tuple[int, int, Any]:
     return at, type_ | ARRAY, values
 
 
+def elements(type_: int, data: bytes, at: int, count: int, depth: int = 0) -> tuple[int, Any]:
+    """Decode so many values of a built-in type; return where they end, and a view or a list; None where count < 0."""
+    if count < 0:
+        return at, None
+    if (dtype := _DTYPES.get(type_)) is not None:
+        return at + count * dtype.itemsize, np.frombuffer(data, dtype, count, at)
+    values = []
+    for _ in range(count):
+        at, value = _other(type_, data, at, depth)
+        values.append(value)
+    return at, values
+
+
+def builtin(type_: int, data: bytes, at: int, depth: int = 0) -> tuple[int, Any]:
+    """Decode one value of a built-in type; return where it ends, and it."""
+    if (scalar := SCALARS.get(type_)) is not None:
+        return at + scalar.size, scalar.unpack_from(data, at)[0]
+    return _other(type_, data, at, depth)
+
+
 def _other(type_: int, data: bytes, at: int, depth: int) -> tuple[int, Any]:
     """Decode a value that is no number; None for those that are no measurement, which are only stepped over."""
     if depth > _DEPTH:
         raise ValueError("a value is nested too deep")
     if (text := _TEXTS.get(type_)) is not None:
         return text(data, at)
+    if type_ == EXTENSION_OBJECT:
+        return _extension_object(data, at)
     if type_ == VARIANT:
         return variant(data, at, depth + 1)[0], None
     if type_ == DATA_VALUE:
@@ -209,8 +228,12 @@ def _skip_diagnostic(data: bytes, at: int) -> int:
     return _skip_diagnostic(data, at) if mask & 0x40 else at
 
 
-def _skip_extension_object(data: bytes, at: int) -> int:
-    return skip_body(data, skip_node_id(data, at))
+def _extension_object(data: bytes, at: int) -> tuple[int, Body | None]:
+    middle = skip_node_id(data, at)
+    if data[middle] != 1:  # no body, or one in XML
+        return skip_body(data, middle), None
+    end, fields = _bytes(data, middle + 1)
+    return end, Body(data[at:middle], fields or b"")
 
 
 _TEXTS: dict[int, Callable[[bytes, int], tuple[int, str | None]]] = {
@@ -218,5 +241,5 @@ _TEXTS: dict[int, Callable[[bytes, int], tuple[int, str | None]]] = {
 }  # fmt: skip
 _SKIPS: dict[int, Callable[[bytes, int], int]] = {
     0: lambda _, at: at, NODE_ID: skip_node_id, EXPANDED_NODE_ID: skip_node_id,
-    EXTENSION_OBJECT: _skip_extension_object, DIAGNOSTIC: _skip_diagnostic,
+    DIAGNOSTIC: _skip_diagnostic,
 }  # fmt: skip
