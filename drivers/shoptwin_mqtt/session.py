@@ -1,52 +1,39 @@
 """One connection to the broker: paho-mqtt on the asyncio loop, which can subscribe and has no way to publish.
 
-paho's own thread would cost two switches a message. So its hooks for an external loop are used: the loop watches the
-socket, and a timer looks after the keepalive. Only the dialling, which blocks (name service, TCP, TLS), has a thread.
-paho's own reconnecting is off: a session is used once.
+paho's own thread would cost two switches a message, so the loop watches its socket, and a timer its keepalive. Only the
+dialling, which blocks (name service, TCP, TLS), has a thread. A session is used once: paho's reconnecting is off.
 """
 
 from __future__ import annotations
 
 import asyncio
-import struct
 import uuid
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paho.mqtt import MQTTException
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-
 from shoptwin.sdk import NotConnected, Timeout
-from shoptwin_mqtt import security
 from shoptwin_mqtt.background import in_thread
 from shoptwin_mqtt.causes import refused, why_not
+from shoptwin_mqtt.client import NOT_MQTT, TooLargeError, dial, drop, make
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
-    from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
+    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+    from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
     from shoptwin.sdk import DriverError
     from shoptwin_mqtt.settings import Settings
 
 _TIMER = 1.0
-_V5 = 5
 _AT_ONCE = 8
 """Topics in one SUBSCRIBE: AWS IoT Core takes no more."""
 _WAITING = 16_000_000
 """Bytes of messages that may wait to be decoded; beyond, the socket is left alone, and the broker has to wait."""
-_SPARE = 65_536 + 1024
-"""Bytes of a packet beside its payload: a topic of the greatest length, and some."""
-_HUGE = 64_000_000
-"""Bytes of one packet that end the connection: under MQTT 3.1.1 a broker cannot be told not to send it."""
-_NOT_MQTT = (MQTTException, ValueError, LookupError, TypeError, AssertionError, struct.error)
-"""What paho raises on bytes that make no sense to it."""
 
 
 class Message(NamedTuple):
@@ -76,7 +63,11 @@ class Session:
         self._something = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._client_id = settings.client_id or f"shoptwin-{uuid.uuid4().hex[:8]}"
-        self._client = self._make()
+        self._client = make(settings, self._client_id)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
 
     async def open(self) -> None:
         """Dial, say CONNECT and wait for the answer.
@@ -84,12 +75,9 @@ class Session:
         Raises:
             NotConnected, Timeout: try again later. AuthFailed: do not.
         """
-        seconds = self._settings.seconds("timeout")
-        if self._settings.tls:
-            self._client.tls_set_context(security.context(self._settings))
-        dialled = in_thread("mqtt dial", self._dial)
+        dialled = in_thread("mqtt dial", partial(dial, self._client, self._settings))
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds := self._settings.seconds("timeout")):
                 await asyncio.shield(asyncio.wrap_future(dialled))
         except (OSError, ValueError) as error:  # TimeoutError is an OSError, and so are the errors of TLS
             dialled.add_done_callback(self._hang_up)
@@ -158,41 +146,11 @@ class Session:
         self._lost(NotConnected(f"the connection to {self._settings.where} was closed", "it is made anew"))
         if self._timer is not None:
             self._timer.cancel()
-        # reinitialise() would also close it but builds a whole new client; paho has no other way to say "now".
-        self._client._sock_close()  # noqa: SLF001
-
-    def _make(self) -> Client:
-        settings = self._settings
-        v5 = settings.version == _V5
-        client = Client(
-            CallbackAPIVersion.VERSION2, self._client_id,
-            clean_session=None if v5 else True,
-            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-        )  # fmt: skip
-        client.connect_timeout = settings.seconds("timeout")
-        if settings.user:
-            client.username_pw_set(settings.user, security.password(settings))
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        return client
-
-    # Dialling, in its thread.
-
-    def _dial(self) -> None:
-        settings = self._settings
-        more: dict[str, Any] = {}
-        if settings.version == _V5:
-            more["clean_start"] = True
-            more["properties"] = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            more["properties"].MaximumPacketSize = settings.max_payload + _SPARE
-        self._client.connect(settings.host, settings.port, round(settings.seconds("keepalive")), **more)
+        drop(self._client)
 
     def _hang_up(self, _: Future[None]) -> None:
         """Close what a dialling opened that nobody waits for any more."""
-        self._client._sock_close()  # noqa: SLF001 - as in `close`
+        drop(self._client)
 
     # Hooks for the external loop; from here on everything runs in the loop's thread.
 
@@ -225,24 +183,19 @@ class Session:
     def _read(self) -> None:
         try:
             self._read_all()
-        except _NOT_MQTT as error:
-            where = self._settings.where
-            self._lost(NotConnected(f"what {where} sends is not MQTT: {error!r}", "check the port in url"))
-            self._client._sock_close()  # noqa: SLF001 - as in `close`
+        except TooLargeError as error:
+            cure = "limit messages at the broker (mosquitto: max_packet_size), or set version = 5"
+            self._lost(NotConnected(f"{self._settings.where} sends {error}", cure))
+            drop(self._client)
+        except NOT_MQTT as error:
+            what = f"what {self._settings.where} sends is not MQTT: {error!r}"
+            self._lost(NotConnected(what, "check the port in url"))
+            drop(self._client)
 
     def _read_all(self) -> None:
         client = self._client
         while (sock := client.socket()) is not None and not self._paused:
             client.loop_read()
-            if client._in_packet["to_process"] > _HUGE:  # noqa: SLF001 - paho would take 256 MB
-                self._lost(
-                    NotConnected(
-                        f"{self._settings.where} sends a message of more than {_HUGE // 10**6} MB",
-                        "limit messages at the broker (mosquitto: max_packet_size), or set version = 5",
-                    )
-                )
-                client._sock_close()  # noqa: SLF001 - as in `close`
-                return
             if self._waiting > _WAITING:
                 self._paused = True
                 self._loop.remove_reader(sock)
@@ -288,9 +241,9 @@ class Session:
             answer.set_result(codes)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        size = len(message.payload)
-        self.bytes_received += size + len(message.topic)
-        self._waiting += size + len(message.topic)
+        size = len(message.payload) + len(message.topic)
+        self.bytes_received += size
+        self._waiting += size
         self._messages.append(Message(message.topic, bytes(message.payload), bool(message.retain)))
         self._something.set()
 

@@ -142,7 +142,8 @@ class Publishing:
     async def end(self) -> None:
         """Switch off everything."""
         self._end.set()
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
         await self.stop()
@@ -173,26 +174,32 @@ class MqttContract(DriverContract):
     async def site(self, tmp_path: Path) -> AsyncIterator[Site]:
         """Publish, and fail whatever test sent anything that does not read."""
         sensors = Publishing(tmp_path)
-        await sensors.start()
-        async with MqttWatch(sensors.port) as watch:
-            more = {"version": self.version, "first": "2s", "timeout": "3s"}
+        try:
+            await sensors.start()
+            async with MqttWatch(sensors.port) as watch:
+                yield self.at(watch, sensors)
+                assert not watch.outside
+                assert not watch.broken
+        finally:
+            await sensors.end()
 
-            async def stop() -> None:
-                await sensors.stop()
-                watch.cut()
+    def at(self, watch: MqttWatch, sensors: Publishing) -> Site:
+        """Return the site behind the watch."""
+        more = {"version": self.version, "first": "2s", "timeout": "3s"}
 
-            yield Site(
-                settings={"url": f"mqtt://127.0.0.1:{watch.port}", **more},
-                expected=EXPECTED,
-                missing="sensors/hall-2/nothing",
-                malformed="sensors/+/temperature",
-                unreachable={"url": f"mqtt://127.0.0.1:{free_port()}", **more},
-                stop=stop,
-                start=sensors.start,
-            )
-            assert not watch.outside
-            assert not watch.broken
-        await sensors.end()
+        async def stop() -> None:
+            await sensors.stop()
+            watch.cut()
+
+        return Site(
+            settings={"url": f"mqtt://127.0.0.1:{watch.port}", **more},
+            expected=EXPECTED,
+            missing="sensors/hall-2/nothing",
+            malformed="sensors/+/temperature",
+            unreachable={"url": f"mqtt://127.0.0.1:{free_port()}", **more},
+            stop=stop,
+            start=sensors.start,
+        )
 
 
 class TestVersion5(MqttContract):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from shoptwin.sdk import AuthFailed, NotConnected, StatusCode, Talking, Timeout
-from shoptwin_mqtt import plugin
+from shoptwin_mqtt import client, plugin, session
 
 GOOD, LATE, UNSURE = StatusCode.GOOD, StatusCode.BAD_TIMEOUT, StatusCode.UNCERTAIN_LAST_USABLE_VALUE
 WAITING, UNDECODED, NO_DATA = (
@@ -73,6 +73,29 @@ async def test_silence(broker, publish, listen):
         assert one.connection.talk().timeouts == 4
         heard = await slow.take(lambda h: h["a"][-1][1] == LATE)
         assert time.monotonic() - began > 2.9
+
+
+async def test_silence_right_after_the_start(broker, publish, listen):
+    """A tag that falls silent before the first look at it was due is not waited for any longer."""
+    here = broker()
+    async with listen(here, "a", stale="300ms", first="60s") as one:
+        await one.ready()
+        publish(here, "a", "1")
+        heard = await one.take(lambda h: len(h["a"]) == 2, 2)
+    assert [row[1] for row in heard["a"]] == [GOOD, LATE]
+
+
+async def test_the_dead_are_not_called_silent(broker, publish, listen, payload):
+    """What is dead stays BadNotConnected, however long it is silent."""
+    here = broker()
+    async with listen(here, "spB:g/n/d/T", stale="300ms", first="60s") as one:
+        await one.ready()
+        birth = payload({"name": "T", "datatype": 10, "double_value": 1.0}, seq=1)
+        publish(here, "spBv1.0/g/DBIRTH/n/d", birth.SerializeToString())
+        publish(here, "spBv1.0/g/DDEATH/n/d", payload(seq=2).SerializeToString())
+        with pytest.raises(TimeoutError):
+            await one.take(lambda h: len(h["spB:g/n/d/T"]) > 2, 1)
+    assert [row[1] for row in one.heard["spB:g/n/d/T"]] == [GOOD, StatusCode.BAD_NOT_CONNECTED]
 
 
 async def test_wrong_payloads(broker, publish, listen):
@@ -186,6 +209,38 @@ async def test_many_messages(broker, publish, listen):
                 batches += 1
         assert [row[0] for row in one.heard["a"][:-1]] == list(range(5000))
         assert one.connection.talk().bytes_received > 5000 * 4
+
+
+async def test_more_than_can_wait(broker, publish, listen, monkeypatch):
+    """While too much waits to be decoded the socket is left alone, and nothing is lost that the broker keeps."""
+    monkeypatch.setattr(session, "_WAITING", 2000)
+    here = broker("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 0")
+    async with listen(here, "a", first="60s") as one:
+        await one.ready()
+        for i in range(500):
+            publish(here, "a", f'"{i:0200}"')
+        publish(here, "a", "end")
+        await asyncio.sleep(0.3)
+        assert one.connection._session._waiting < 4000
+        heard = await one.take(lambda h: h["a"] and h["a"][-1][0] == "end")
+    assert [row[0] for row in heard["a"][:-1]] == [f"{i:0200}" for i in range(500)]
+
+
+@pytest.mark.parametrize("version", [4, 5])
+async def test_a_huge_message(broker, publish, listen, monkeypatch, version):
+    """A message that would not fit into memory ends the connection under 3.1.1; MQTT 5 brokers do not even send it."""
+    monkeypatch.setattr(client, "_HUGE", 200_000)
+    here = broker()
+    async with listen(here, "a", "b", version=version, max_payload=1000, first="60s") as one:
+        await one.ready()
+        publish(here, "a", b"x" * 5_000_000)
+        if version == 4:
+            with pytest.raises(NotConnected, match="sends a message of 5 MB"):
+                await one.take(lambda _: False)
+        else:
+            publish(here, "b", "1")
+            heard = await one.take(lambda h: h["b"])
+            assert not heard["a"]
 
 
 async def test_killed_and_started_again(broker, publish, listen):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
+import ssl
 
 import pytest
 from cryptography import x509
@@ -95,6 +97,30 @@ async def test_a_trusted_broker(tls, authority, listen, version):
     ) as one:
         heard = await one.take(lambda h: h["$SYS/broker/version"])
     assert "mosquitto" in heard["$SYS/broker/version"][0][0]
+
+
+async def test_packets_that_share_a_record(authority, broker, listen):
+    """Messages that come in one record of TLS are all heard at once: the socket tells of the first alone."""
+
+    async def scripted(reader, writer):
+        while head := await reader.read(2):
+            body = await reader.readexactly(head[1])
+            if head[0] >> 4 == 1:
+                writer.write(b"\x20\x02\x00\x00")  # CONNACK
+            elif head[0] >> 4 == 8:  # SUBSCRIBE: SUBACK, and three times PUBLISH
+                writer.write(b"\x90\x03" + body[:2] + b"\x00" + b"".join(b"\x30\x04\x00\x01a%d" % i for i in range(3)))
+        writer.close()
+
+    cert, key = authority.issue("broker")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    server = await asyncio.start_server(scripted, "127.0.0.1", 0, ssl=context)
+    here = broker()
+    here.port, here.scheme = server.sockets[0].getsockname()[1], "mqtts"
+    async with listen(here, "a", ca_file=authority.ca, version=4, first="60s") as one:
+        heard = await one.take(lambda h: len(h["a"]) == 3, 2)
+    assert [row[0] for row in heard["a"]] == [0.0, 1.0, 2.0]
+    server.close()
 
 
 async def test_an_unknown_authority(tls, tmp_path, settings_of):
