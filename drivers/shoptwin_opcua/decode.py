@@ -125,6 +125,8 @@ def elements(type_: int, data: bytes, at: int, count: int, depth: int = 0) -> tu
     """Decode so many values of a built-in type; return where they end, and a view or a list; None where count < 0."""
     if count < 0:
         return at, None
+    if count > len(data) - at:  # nulls take no room: without this, a damaged count would fill the memory with them
+        raise ValueError("an array breaks off")
     if (dtype := _DTYPES.get(type_)) is not None:
         return at + count * dtype.itemsize, np.frombuffer(data, dtype, count, at)
     values = []

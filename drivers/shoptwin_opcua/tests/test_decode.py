@@ -14,7 +14,7 @@ from asyncua.ua.ua_binary import struct_to_binary, variant_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoptwin_opcua.decode import ARRAY, EPOCH, MATRIX, Row, data_value, read_results, variant
+from shoptwin_opcua.decode import ARRAY, EPOCH, MATRIX, Body, Row, data_value, read_results, variant
 from shoptwin_opcua.publication import plainly, quickly
 
 T = ua.VariantType
@@ -74,13 +74,14 @@ def test_arrays(typed):
 
 @given(pair(SKIPPED), st.booleans())
 def test_the_rest_is_stepped_over(typed, many):
-    """What is no measurement has no value, and what follows is found."""
+    """What is no measurement has no value, a structure is its bytes, and what follows is found."""
     type_, value = typed
     data = variant_to_binary(ua.Variant([value, value] if many else value, type_))
     end, got, decoded = variant(data + b"tail", 0)
     assert end == len(data)
     assert got & 0x3F == type_.value
-    assert decoded == ([None, None] if many else None)
+    structure = Body(b"\x01\x00\x79\x03", struct_to_binary(value)) if type_ is T.ExtensionObject else None
+    assert decoded == ([structure, structure] if many else structure)
 
 
 def test_matrix_is_told_from_a_row():
@@ -165,6 +166,13 @@ def test_nested_too_deep_is_refused():
     """Variants within variants do not exhaust the stack."""
     with pytest.raises(ValueError, match="deep"):
         read_results(b"\x01\0\0\0\x01" + b"\x18" * 10_000)
+
+
+@pytest.mark.parametrize("element", [0, 1, 12, 24])
+def test_a_count_beyond_the_message_is_refused(element):
+    """An array that says it is longer than the message is garbage at once, even one of nulls, which are 0 bytes."""
+    with pytest.raises(ValueError, match="breaks off"):
+        read_results(b"\x01\0\0\0\x01" + bytes([element | 0x80]) + b"\xff\xff\xff\x7f" + bytes(30))
 
 
 def notification(*values, status=None):
