@@ -200,7 +200,7 @@ class Feed:
                     self._expect(want, want.deadline)
                 continue
             want.deadline = float("inf")
-            self.silences += 1
+            self.silences += want.heard
             yield Row(want, bad(StatusCode.BAD_TIMEOUT if want.heard else StatusCode.BAD_WAITING_FOR_INITIAL_DATA))
 
 
