@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -14,6 +13,7 @@ from shoptwin.cli.keeping import settle, state_dir_option
 from shoptwin.cli.options import config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import below, table
+from shoptwin.cli.trust_view import day, show_certificate, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -87,10 +87,10 @@ def list_(config_path: Path, state_dir: Path | None, as_json: bool) -> None:
     """  # noqa: D301 - click's mark
     found = [each.certificate for each in _place(config_path, state_dir).all()]
     if as_json:
-        print_json([_told(each) for each in found])
+        print_json([told(each) for each in found])
         return
     headings = ("standing", "device", "thumbprint", "name", "valid until")
-    table(headings, ((c.standing, c.server, c.thumbprint, c.subject, _day(c.last)) for c in found))
+    table(headings, ((c.standing, c.server, c.thumbprint, c.subject, day(c.last)) for c in found))
     for certificate in found:
         for note in certificate.notes:
             below(f"{certificate.thumbprint[:SHORTEST]} {note}")
@@ -122,12 +122,12 @@ def show(which: str | None, config_path: Path, state_dir: Path | None, as_json: 
     else:
         shown = [_of_thumbprint(place.all(), which).certificate]
     if as_json:
-        print_json([_told(each) for each in shown])
+        print_json([told(each) for each in shown])
         return
     for n, certificate in enumerate(shown):
         if n:
             click.echo()
-        _print(certificate)
+        show_certificate(certificate)
 
 
 @trust.command(short_help="Trust the certificate that a device has shown.")
@@ -206,10 +206,10 @@ def renew(config_path: Path, state_dir: Path | None, as_json: bool) -> None:
     _own(place)  # it needs a name, where there is none yet
     made = [driver.renew() for driver in place.trusting()]
     if as_json:
-        print_json([_told(each) for each in made])
+        print_json([told(each) for each in made])
         return
     for certificate in made:
-        _print(certificate)
+        show_certificate(certificate)
     below(f"accept it at each device before it is used: {_WHEN}")
 
 
@@ -269,42 +269,12 @@ def _of_thumbprint(found: Sequence[Found], which: str) -> Found:
 def _confirm(certificate: Certificate) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("Give the thumbprint instead of a name, or --yes once you have compared it.")
-    _print(certificate)
+    show_certificate(certificate)
     click.confirm("Does the device's own tool show this thumbprint?", abort=True)
 
 
 def _done(certificate: Certificate, text: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(_told(certificate))
+        print_json(told(certificate))
     else:
         click.echo(text)
-
-
-def _print(certificate: Certificate) -> None:
-    title = {"own": "the gateway's own", "former": "the gateway's former"}.get(certificate.standing, certificate.server)
-    click.echo(f"{click.style(title, bold=True)}{f': {certificate.standing}' if certificate.server else ''}")
-    below(certificate.thumbprint, "thumbprint       ")
-    below(certificate.sha256, "SHA-256          ")
-    below(certificate.subject, "name             ")
-    if certificate.issuer != certificate.subject:
-        below(certificate.issuer, "issued by        ")
-    below(certificate.uri or "none", "application URI  ")
-    below(", ".join(certificate.hosts) or "none", "hosts            ")
-    below(f"{_day(certificate.first)} to {_day(certificate.last)}", "valid            ")
-    if certificate.file:
-        below(certificate.file, "file             ")
-    for note in certificate.notes:
-        below(note, f"{click.style('note', fg='yellow')}             ")
-
-
-def _told(certificate: Certificate) -> dict[str, Any]:
-    from shoptwin.domain.timing import iso  # noqa: PLC0415 - `--help` needs none of it
-
-    told = asdict(certificate) | {"first": iso(certificate.first), "last": iso(certificate.last)}
-    return told | {"standing": certificate.standing.value}
-
-
-def _day(time: int) -> str:
-    from shoptwin.domain.timing import iso  # noqa: PLC0415 - `--help` needs none of it
-
-    return iso(time)[:10]
