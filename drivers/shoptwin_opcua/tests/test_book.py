@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoptwin_opcua.book import GONE, Book
@@ -66,6 +66,7 @@ def in_blocks(message):
     return Values(len(message), blocks, rows, np.array([handle for handle, _ in message], np.uint32))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(reads, messages), max_size=4))
 def test_many_at_a_time_is_one_by_one(rounds):
     """Whatever is read and notified, what is fresh, what was said last, and who is there, is as taken one by one."""

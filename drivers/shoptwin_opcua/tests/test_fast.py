@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shoptwin.sdk import NotConnected, StatusCode, ValueKind
@@ -23,6 +23,8 @@ from shoptwin_opcua.paths import FAST, Paths
 from shoptwin_opcua.resolve import Target
 from shoptwin_opcua.values import Values, agree
 
+SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A box on which others are at work draws messages slowly."""
 NUMBERS = [type_ for type_ in SCALARS if type_ != 13]
 TICKS = st.sampled_from(
     [0, 1, -1, -(2**63), 2**63 - 1, EPOCH, EPOCH - 1, EPOCH + 1, EPOCH + LAST // 100]
@@ -66,7 +68,7 @@ def data_value(mask, value, status, source, fine, server):  # noqa: PLR0917 - it
 
 
 runs = st.tuples(numbers() | oddities(), st.sampled_from([1, 1, 2, 3, 5, 40, 200])).map(lambda run: [run[0]] * run[1])
-messages = st.lists(runs | numbers().map(lambda one: [one]), max_size=8).map(
+messages = st.lists(runs | numbers().map(lambda one: [one]), max_size=5).map(
     lambda runs: [v for run in runs for v in run]
 )
 wishes = st.sampled_from([None, None, None, ValueKind.WAVEFORM])
@@ -95,6 +97,7 @@ def same(one, other):
 
 
 @example([data_value(0x1D, b"\x01\x02", 0, EPOCH + LAST // 100, fine, EPOCH) for fine in (0, 700, 800, 65_535)])
+@SLOWLY
 @given(messages)
 def test_both_paths_give_the_same_values(values):
     """Whatever types, fields and orders come, both paths give the same values, times and status codes."""
@@ -104,6 +107,7 @@ def test_both_paths_give_the_same_values(values):
     assert agree(fast, plainly(data))
 
 
+@SLOWLY
 @given(messages, st.data())
 def test_both_paths_fail_alike(values, data):
     """Of an answer that breaks off, or with a damaged byte, both paths make the same: values, or the same error."""
@@ -114,12 +118,14 @@ def test_both_paths_fail_alike(values, data):
     assert same(outcome(read_values, broken), outcome(plainly, broken))
 
 
+@SLOWLY
 @given(st.binary(max_size=300))
 def test_garbage_is_garbage_to_both(data):
     """Bytes that are no answer at all fail, or do not, on both paths alike."""
     assert same(outcome(read_values, data), outcome(plainly, data))
 
 
+@SLOWLY
 @given(messages, st.data())
 def test_both_paths_give_the_same_batches(values, data):
     """Batches are the same by either path: kinds in the same order, values, types and order within; NaN is Bad."""
@@ -174,6 +180,7 @@ def fails(decode, data):
     return False
 
 
+@SLOWLY
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), numbers() | oddities()), max_size=20), st.data())
 def test_notifications_are_the_same(changes, data):
     """Notifications give the same handles and values by both paths, and fail alike where they are cut or damaged."""
