@@ -7,6 +7,7 @@ import click
 from shoptwin.cli.alarms import ack, alarms
 from shoptwin.cli.browse import browse
 from shoptwin.cli.check import check
+from shoptwin.cli.discover import discover
 from shoptwin.cli.failure import Failure, of_file
 from shoptwin.cli.history import history
 from shoptwin.cli.machines import maintenance, sensor_replaced
@@ -61,7 +62,7 @@ def cli() -> None:
 
 
 for command in (
-    check, run, status, alarms, ack, maintenance, sensor_replaced, reload, history, browse, scan, peek, profiles,
-    trust, replay, simulate, schema,
+    check, run, status, alarms, ack, maintenance, sensor_replaced, reload, history, discover, browse, scan, peek,
+    profiles, trust, replay, simulate, schema,
 ):  # fmt: skip
     cli.add_command(command)

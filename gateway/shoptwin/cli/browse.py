@@ -3,86 +3,142 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from shoptwin.cli.browse_view import WORDS, Json, Out, Tables, Toml, kind
 from shoptwin.cli.keeping import settle, state_dir_option
 from shoptwin.cli.lookup import by_scheme, settings_option, settings_table
 from shoptwin.cli.options import config_option, json_option
-from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from shoptwin.domain.device import TagCandidate
-    from shoptwin.domain.ports import Plugin
+    from shoptwin.domain.discovery import FoundMachine
+    from shoptwin.domain.ports import Plugin, Walkable
+
+__all__ = ["WORDS", "browse"]
+_CONNECT = 60.0
+"""Seconds that connecting may take, and listing what a device has that is no tree."""
 
 
-WORDS = {"f4": "float32", "f8": "float64", "i8": "int64", "u8": "uint64", "str": "text"}
-"""Kinds of values as the configuration of a driver and a PLC's program call them."""
+@dataclass
+class _Wish:
+    url: str
+    at: str | None
+    words: tuple[str, ...]
+    depth: int
+    values: bool
+
+    def wanted(self, candidate: TagCandidate) -> bool:
+        """Tell whether all words occur in what is known of a value."""
+        known = (*candidate.path, candidate.name, kind(candidate), candidate.unit, candidate.type, candidate.role or "",
+                 candidate.address)  # fmt: skip
+        text = "\n".join(known).lower()
+        return all(word in text for word in self.words)
 
 
 @click.command(short_help="What a device has to offer.")
 @click.argument("url")
 @click.option("--at", default=None, metavar="NODE", help="List what is below this; else the top.")
+@click.option("--filter", "text", default="", metavar="TEXT",
+              help="Only values in whose name, path, type, unit, role or address all its words occur.")  # fmt: skip
+@click.option("--depth", type=click.IntRange(0), default=0, metavar="N", help="Levels; else all.")
+@click.option("--values/--no-values", default=True, help="Read the values now; on by default.")
+@click.option("--toml", "as_toml", is_flag=True, help="Print [[machine.tag]] for the configuration, roles guessed.")
+@click.option("--device", default="plc-1", show_default=True, metavar="NAME", help="The device that --toml names.")
+@click.option(
+    "--machine", default="machine-1", show_default=True, metavar="NAME", help="The machine that --toml names."
+)
 @settings_option
 @config_option
 @state_dir_option
 @json_option
 def browse(
-    url: str, at: str | None, *, settings: tuple[str, ...], config_path: Path, state_dir: Path | None, as_json: bool
-) -> None:
+    url: str, *, at: str | None, text: str, depth: int, values: bool, as_toml: bool, device: str, machine: str,
+    settings: tuple[str, ...], config_path: Path, state_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """List what the device at URL has to offer; the driver is found by the URL's scheme.
 
     What stands under "address" goes into the configuration as it is. Certificates are those of the gateway that the
-    configuration is of: see `shoptwin trust`.
+    configuration is of: see `shoptwin trust`. Nothing is written to the device. Ctrl-C ends it.
 
     \b
     Examples:
       shoptwin browse opc.tcp://192.0.2.20:4840
-      shoptwin browse opc.tcp://192.0.2.20:4840 --at "ns=2;s=Press3"
+      shoptwin browse opc.tcp://192.0.2.20:4840 --at "ns=2;s=Press3" --depth 2
+      shoptwin browse opc.tcp://192.0.2.20:4840 --filter "spindle degC"
+      shoptwin browse opc.tcp://192.0.2.20:4840 --filter spindle --toml --device cell-4 --machine mill-7
     """  # noqa: D301 - click's mark
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.config import device_settings  # noqa: PLC0415
 
+    if as_json and as_toml:
+        raise click.UsageError("--json and --toml are two ways to print: name one")
     drivers = plugins()
     plugin = by_scheme(url, drivers)
     settle(drivers, config_path, state_dir, strict=False)
-    found = asyncio.run(_browse(plugin, device_settings(plugin, settings_table(url, settings)), at))
-    if as_json:
-        print_json([{"address": c.address, "name": c.name, "is_value": c.is_value, "kind": c.kind, "unit": c.unit,
-                     "sample": c.sample} for c in found])  # fmt: skip
-    elif found:
-        headings = ("address", "name", "kind", "unit", "now")
-        table(headings, ((c.address, c.name, _kind(c), c.unit, c.sample) for c in found))
+    wish = _Wish(url, at, tuple(text.lower().split()), depth, values)
+    command = ["shoptwin", "browse", url, *(part for setting in settings for part in ("--set", setting))]
+    out: Out = (
+        Json() if as_json else Toml(url, machine, device) if as_toml else Tables(command, sparse=bool(text.strip()))
+    )
+    given = device_settings(plugin, settings_table(url, settings))
+    try:
+        asyncio.run(_browse(plugin, given, wish, out))
+    except KeyboardInterrupt:
+        out.end(stopped=True)
     else:
-        click.echo("nothing is below this")
+        out.end(stopped=False)
 
 
-def _kind(candidate: TagCandidate) -> str:
-    if not candidate.is_value:
-        return "folder"
-    return WORDS.get(candidate.kind, str(candidate.kind)) if candidate.kind else ""
-
-
-async def _browse(plugin: Plugin, settings: object, at: str | None) -> Sequence[TagCandidate]:
-    from shoptwin.domain.errors import ShoptwinError  # noqa: PLC0415
-    from shoptwin.domain.ports import Browsable  # noqa: PLC0415 - numpy comes with it
+async def _browse(plugin: Plugin, settings: object, wish: _Wish, out: Out) -> None:
+    from shoptwin.domain.errors import ShoptwinError, Timeout  # noqa: PLC0415
+    from shoptwin.domain.ports import Browsable, Walkable  # noqa: PLC0415 - numpy comes with it
 
     connection = plugin.open(settings)
     if not isinstance(connection, Browsable):
         hint = "Its tags stand in the documentation of the device"
         raise ShoptwinError(f"A device of the driver {plugin.name} cannot be browsed", hint, code="not-browsable")
     try:
-        async with asyncio.timeout(60):
-            await connection.connect()
-            return await connection.browse(at)
-    except TimeoutError as error:
-        from shoptwin.domain.errors import Timeout  # noqa: PLC0415
-
-        raise Timeout("The device does not answer", "Check the address, the port and the firewall") from error
+        try:
+            async with asyncio.timeout(_CONNECT):
+                await connection.connect()
+                listed = None if isinstance(connection, Walkable) else await connection.browse(wish.at)
+        except TimeoutError as error:
+            raise Timeout("The device does not answer", "Check the address, the port and the firewall") from error
+        if listed is not None:
+            out.flat([each for each in listed if wish.wanted(each)])
+        elif isinstance(connection, Walkable):
+            await _walk(connection, wish, out)
     finally:
         await connection.aclose()
+
+
+async def _walk(connection: Walkable, wish: _Wish, out: Out) -> None:
+    from shoptwin.domain.discovery import BrowseWish  # noqa: PLC0415
+
+    if wish.at is None and not wish.words:
+        out.machines([(each, await _measured(connection, each)) for each in await connection.machines()])
+
+    def wanted(candidate: TagCandidate) -> bool:
+        out.progress.seen += 1
+        return wish.wanted(candidate)
+
+    whole = BrowseWish(wish.at, wish.depth, wish.values, wanted)
+    async for some in connection.walk(whole):
+        out.progress.count(some)
+        out.tree(some)
+
+
+async def _measured(connection: Walkable, machine: FoundMachine) -> list[TagCandidate]:
+    """Return the first measurements of a machine, where its specification says where they are."""
+    from shoptwin.domain.discovery import BrowseWish  # noqa: PLC0415
+
+    if not machine.monitoring:
+        return []
+    walk = connection.walk(BrowseWish(machine.monitoring))
+    return [each async for some in walk for each in some if each.is_value and not each.describes]
