@@ -21,11 +21,11 @@ from rows import Row, lines, write
 from servers import ROOT
 
 TOPICS = (
-    "modbus", "fleet", "unreachable", "flapping", "bus", "opcua", "store", "inference", "alarms", "publishing",
-    "latency", "memory", "plant",
+    "modbus", "fleet", "unreachable", "flapping", "bus", "opcua", "opcua-fleet", "store", "inference", "alarms",
+    "publishing", "latency", "memory", "plant",
 )  # fmt: skip
-"""The modules of this folder, each with a function `rows(*, quick)`; in the order of a value's way."""
-SOAKS = {"fleet": 10.0, "flapping": 60.0}
+"""The modules of this folder (with _ for -), each with a function `rows(*, quick)`; in the order of a value's way."""
+SOAKS = {"fleet": 10.0, "opcua-fleet": 10.0, "flapping": 60.0}
 """Minutes that `make soak` gives to topics with a function `soak(minutes)`."""
 
 
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=TOPICS, help="run this topic alone; may be repeated")
     parser.add_argument("--quick", action="store_true", help="shorter runs: rougher numbers, about four minutes")
     parser.add_argument("--soak", action="store_true", help=f"the long runs: {', '.join(SOAKS)}")
-    parser.add_argument("--minutes", type=float, help="of each long run; else 10 of the fleet and 60 of flapping")
+    parser.add_argument("--minutes", type=float, help="of each long run; else 10 of the fleets and 60 of flapping")
     parser.add_argument("--out", type=Path, help="where the rows are written, else build/bench.json or build/soak.json")
     arguments = parser.parse_args()
     if arguments.soak and (short := [topic for topic in arguments.only or () if topic not in SOAKS]):
@@ -47,7 +47,7 @@ def main() -> int:
     for topic in arguments.only or (SOAKS if arguments.soak else TOPICS):
         print(f"{topic} …", file=sys.stderr, flush=True)
         try:
-            module = importlib.import_module(topic)
+            module = importlib.import_module(topic.replace("-", "_"))
             if arguments.soak:
                 found += module.soak(arguments.minutes or SOAKS[topic])
             else:

@@ -35,10 +35,11 @@ def _modules(repository: Path) -> Path | None:
 
 
 class NodeOpcua:
-    """The server in `tests/system/servers/opcua.js`; options as there, `max_sessions=2` for `--max-sessions 2`."""
+    """A server in `tests/system/servers`; options as there, `max_sessions=2` for `--max-sessions 2`."""
 
-    def __init__(self, repository: Path, **options: object) -> None:
+    def __init__(self, repository: Path, *, script: str = "opcua.js", **options: object) -> None:
         self._repository = repository
+        self._script = script
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.ready: dict[str, Any] = {}
@@ -69,7 +70,7 @@ class NodeOpcua:
             raise RuntimeError(missing(self._repository))
         if self.ready:
             self._options["port"] = self.port
-        script = self._repository / "tests" / "system" / "servers" / "opcua.js"
+        script = self._repository / "tests" / "system" / "servers" / self._script
         arguments = [part for name, value in self._options.items() for part in _argument(name, value)]
         self._process = subprocess.Popen(  # noqa: S603 - a program of the tests
             [program, str(script), *arguments],
