@@ -50,6 +50,10 @@ class ModbusPlugin:
         place = (target.path or target.host, target.port)
         return ModbusConnection(settings, self._lines.setdefault(place, Line(target)))
 
+    def preload(self) -> None:
+        """Import pymodbus."""
+        import shoptwin_modbus.wire.wire  # noqa: F401, PLC0415 - not before it is needed
+
     def loopback(self, settings: ModbusSettings) -> bool:
         """Tell whether the device is on this very box."""
         return settings.target.loopback

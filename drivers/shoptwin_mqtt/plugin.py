@@ -31,6 +31,10 @@ class MqttPlugin:
 
         return MqttConnection(settings)
 
+    def preload(self) -> None:
+        """Import paho."""
+        import shoptwin_mqtt.connection  # noqa: F401, PLC0415 - not before it is needed
+
     def loopback(self, settings: config.Settings) -> bool:
         """Tell whether the broker is on this very box."""
         try:

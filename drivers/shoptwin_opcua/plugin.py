@@ -48,6 +48,11 @@ class OpcUaPlugin:
         kind = PolledConnection if settings.mode == "poll" else SubscribedConnection
         return kind(settings, pki, sessions)
 
+    def preload(self) -> None:
+        """Import asyncua."""
+        import shoptwin_opcua.polled  # noqa: PLC0415 - not before it is needed
+        import shoptwin_opcua.subscribed  # noqa: F401, PLC0415
+
     async def discover(self, settings: config.Settings) -> FoundServer:
         """Ask a server, without a login, for its endpoints and its certificate.
 

@@ -6,12 +6,13 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from shoptwin.domain.errors import ConfigError
-from shoptwin.domain.ports import Trusting
+from shoptwin.domain.ports import Preloading, Trusting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from shoptwin.domain.device import Device
     from shoptwin.domain.ports import Plugin
 
 ENTRY_POINTS = "shoptwin.drivers"
@@ -40,3 +41,10 @@ def keep_certificates(drivers: Mapping[str, Plugin], state: Path, site: str, gat
     for driver in drivers.values():
         if isinstance(driver, Trusting):
             driver.keep_in(state / "pki", site, gateway)
+
+
+def preload(devices: Iterable[Device], drivers: Mapping[str, Plugin]) -> None:
+    """Import the protocol libraries that these devices need. It may take seconds: not for the loop."""
+    for name in dict.fromkeys(device.driver for device in devices):
+        if isinstance(driver := drivers[name], Preloading):
+            driver.preload()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from shoptwin.domain.tag import TagTable
 
 _FLOATS = (ValueKind.F4, ValueKind.F8)
+_ROUNDING = {ValueKind.F4: 2.0**-22, ValueKind.F8: 2.0**-50}
+"""How far two numbers that were computed from the same may differ, as a part of them."""
 _KINDS = {kind: np.int8(i) for i, kind in enumerate(ValueKind)}
 _NEVER = np.int8(-1)
 """In the place of the kind of the last kept sample: there is none."""
@@ -94,7 +96,9 @@ class Reporting:
             band = np.maximum(self._deadband[tag], self._share[tag] * np.abs(last))
             moved: NDArray[np.bool_]
             if kind in _FLOATS:
-                moved = np.abs(now.value - last) > band
+                # A step of just the deadband is within it, however its ends were rounded.
+                rounding = np.maximum(np.abs(now.value), np.abs(last)) * _ROUNDING[kind] * (band > 0)
+                moved = np.abs(now.value - last) > band + rounding
             else:  # whole numbers differ by a whole number; of 64 bits no float could tell it
                 whole = np.minimum(np.nan_to_num(band), _WIDEST).astype(np.uint64)
                 moved = _distance(kind, now.bits, self._bits[tag]) > whole

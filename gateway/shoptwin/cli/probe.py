@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from shoptwin.acquire.groups import plan
+from shoptwin.acquire.registry import preload
 from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain import quality
 from shoptwin.domain.batch import Waveform
@@ -63,6 +64,7 @@ async def probe_all(config: Config, plugins: Mapping[str, Plugin]) -> dict[str, 
 
     Devices are asked side by side, as their drivers do it in the daemon; one that is away costs the others nothing.
     """
+    preload(config.devices, plugins)
     tags = TagTable(config.tags)
     found = await asyncio.gather(*(_probe(device, tags, plugins[device.driver]) for device in config.devices))
     return {tag: reading for readings in found for tag, reading in readings.items()}

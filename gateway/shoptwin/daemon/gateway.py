@@ -11,7 +11,7 @@ import structlog
 from shoptwin import __version__
 from shoptwin.acquire.device import DeviceTask
 from shoptwin.acquire.groups import plan
-from shoptwin.acquire.registry import keep_certificates
+from shoptwin.acquire.registry import keep_certificates, preload
 from shoptwin.acquire.scaling import Scaling
 from shoptwin.alarms.bad_data import BadData
 from shoptwin.alarms.book import AlarmBook
@@ -67,6 +67,7 @@ class Gateway:
         self.directory = loaded.store.directory
         self._load = load
         self.clock = clock
+        preload(loaded.devices, drivers)
         self.started = clock.now()
         self.table = TagTable(loaded.tags)
         self.progress = Progress()
@@ -253,6 +254,7 @@ class Gateway:
             raise ConfigError(
                 "[gateway], [serve] and [store] are read at the start alone", "restart the daemon to change them"
             )
+        await asyncio.to_thread(preload, new.devices, self.drivers)
         definitions = define(new.machines, new.devices)
         touched = touched_devices(old, new) | self._left_alone()
         stay = {name: task for name, task in self.devices.items() if name not in touched}

@@ -100,6 +100,18 @@ class Talking(Protocol):
 
 
 @runtime_checkable
+class Preloading(Protocol):
+    """A plugin whose protocol library takes its time to import."""
+
+    def preload(self) -> None:
+        """Import all that a connection will need.
+
+        Called before the first device is reached: while a library of one driver is imported, nobody hears what the
+        devices of another answer.
+        """
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """A connection that learns what is worth keeping across restarts: addresses that a device refuses, say.
 

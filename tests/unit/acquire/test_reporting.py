@@ -69,6 +69,13 @@ def test_a_deadband_is_held_against_the_last_kept_value_not_the_last():
     ]  # fmt: skip
 
 
+def test_a_step_of_just_the_deadband_is_within_it_however_it_was_computed():
+    """Raw values of a tenth a digit step by three digits: none of them is beyond a deadband of 0.3."""
+    scaled = [round(raw) * 0.1 for raw in (213, 216, 213, 216, 212)]
+    assert run(replace(ON_CHANGE, deadband=0.3), scaled) == [True, False, False, False, False]
+    assert run(replace(ON_CHANGE, deadband=0.3), [21.5, 21.2, 21.5, 21.8, 21.19]) == [True, False, False, False, True]
+
+
 def test_percent_is_of_the_last_kept_value_and_both_bands_must_be_exceeded():
     """Ten percent of 200 is 20, of 0 it is nothing; the wider of two bands decides."""
     assert run(replace(ON_CHANGE, percent=10.0), [200.0, 220.0, 221.0, 0.0, 0.1]) == [True, False, True, True, True]
@@ -174,7 +181,9 @@ def plainly(report, last, now):
     if now[0] is ValueKind.STR:
         return now[1] != last[1]
     change = abs(now[1] - last[1])
-    return change > report.deadband and change > report.percent / 100.0 * abs(float(last[1]))
+    band = max(report.deadband, report.percent / 100.0 * abs(float(last[1])))
+    rounding = {ValueKind.F4: 2.0**-22, ValueKind.F8: 2.0**-50}.get(now[0], 0.0) if band else 0.0
+    return change > band + max(abs(now[1]), abs(last[1])) * rounding
 
 
 @given(stream())
@@ -202,7 +211,7 @@ def test_holding_the_last_kept_value_is_never_off_by_more_than_the_deadband(valu
     for i, value in enumerate(values):
         if kept[i]:
             held, since = value, i
-        assert abs(value - held) <= deadband
+        assert abs(value - held) <= deadband * (1 + 1e-12)
         assert i - since < beat
 
 
