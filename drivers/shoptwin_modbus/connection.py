@@ -10,7 +10,6 @@ from shoptwin.sdk import Hole, NotConnected, Talk, Timeout
 from shoptwin_modbus.addresses.places import name_place
 from shoptwin_modbus.poll.asking import Asker
 from shoptwin_modbus.poll.layout import Layout
-from shoptwin_modbus.poll.planning import Reach
 from shoptwin_modbus.poll.terrain import Terrain
 from shoptwin_modbus.poll.turn import Turn
 from shoptwin_modbus.poll.waveform import Waveforms
@@ -31,7 +30,7 @@ class ModbusConnection:
         self._settings = settings
         self._line = line
         self._timing = settings.timing
-        self._reach = Reach(settings.max_block, settings.max_bits, settings.max_gap, settings.avoided)
+        self._reach = settings.reach
         self._wire: Wire | None = None
         self._asker: Asker | None = None
         self._past = Talk()

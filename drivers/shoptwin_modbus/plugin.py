@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shoptwin_modbus.addresses.address import ModbusAddress, parse_address
 from shoptwin_modbus.addresses.profiles import Profiles, by_profile
 from shoptwin_modbus.connection import ModbusConnection
+from shoptwin_modbus.poll import unreadable
 from shoptwin_modbus.target import ModbusSettings
 from shoptwin_modbus.wire.line import Line
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from shoptwin.sdk import Peeker, ProfileInfo, ScanReport, ScanWish, TagDefaults
+    from shoptwin.sdk import Peeker, Point, ProfileInfo, ScanReport, ScanWish, TagDefaults
 
 
 class ModbusPlugin:
@@ -31,6 +32,10 @@ class ModbusPlugin:
     def parse_address(self, text: str) -> ModbusAddress:
         """Parse a tag's address. Raises BadAddress with the cure in its hint."""
         return self._profiles.parse(text) if by_profile(text) else parse_address(text)
+
+    def check_point(self, settings: ModbusSettings, point: Point) -> None:
+        """Check that the device's settings let a tag be read. Raises BadAddress with the key to change in its hint."""
+        unreadable.check(point, settings.unit, settings.reach)
 
     def look_in(self, directory: Path) -> None:
         """Take up a plant's own profiles. Raises ConfigError naming the file and the register."""

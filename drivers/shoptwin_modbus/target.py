@@ -12,7 +12,7 @@ import msgspec
 
 from shoptwin.sdk import parse_duration
 from shoptwin_modbus.addresses.places import parse_place
-from shoptwin_modbus.poll.planning import order
+from shoptwin_modbus.poll.planning import Reach, order
 
 if TYPE_CHECKING:
     from shoptwin_modbus.poll.planning import Span
@@ -181,6 +181,11 @@ class ModbusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             return tuple(sorted((parse_place(text, self.unit) for text in self.avoid), key=order))
         except ValueError as error:
             raise ValueError(f"avoid: {error}") from error
+
+    @property
+    def reach(self) -> Reach:
+        """How much one request may ask for, and what none may touch."""
+        return Reach(self.max_block, self.max_bits, self.max_gap, self.avoided)
 
     def _seconds(self, key: str, *, zero: bool = False, most: float = LONGEST_TIMEOUT) -> float:
         text: str = getattr(self, key)

@@ -72,11 +72,14 @@ class Reach:
             span.start >= 0
             and span.stop <= END
             and span.stop - span.start <= self.most(span.table)
-            and not any(
-                (shy.unit, shy.table) == (span.unit, span.table) and shy.start < span.stop and span.start < shy.stop
-                for shy in self.avoid
-            )
+            and not any(touches(shy, span) for shy in self.avoid)
         )
+
+
+def touches(one: Span, other: Span | Block) -> bool:
+    """Tell whether two spans have an address in common."""
+    same = (one.unit, one.table) == (other.unit, other.table)
+    return same and one.start < other.stop and other.start < one.stop
 
 
 def order(span: Span) -> tuple[int, int, int, int]:

@@ -41,6 +41,10 @@ _CURES = {
         "BadTimeout",
     ): "nobody answers for this tag: check the unit (slave) number, and a serial line's rate",
     ("modbus", "BadDecodingError"): "what is there is no value of this type: check type and order of words (CDAB)",
+    (
+        "modbus",
+        "BadConfigurationError",
+    ): "the device was not asked: its settings or the tag's own forbid it (avoid, max_block; a waveform's rate)",
     ("opcua", "BadNodeIdUnknown"): f"the server has no such node; {_BROWSE}",
     ("opcua", "BadNodeIdInvalid"): f"the server does not take this for a node; {_BROWSE}",
     ("opcua", "BadNotReadable"): "this user may not read the node: allow it in the server's project, or set user",

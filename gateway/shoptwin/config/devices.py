@@ -33,6 +33,8 @@ FILES = ("_file", "certificate", "_key")
 class Devices:
     """Builds the devices of one file. `plugins` then maps each name to its driver, None where the device is wrong.
 
+    `settings` maps it to the driver's settings, where they are right.
+
     `profiles` is the folder in which the plant's own profiles lie, a folder a driver; it need not be there.
     """
 
@@ -43,6 +45,7 @@ class Devices:
         self._profiles = profiles
         self._first: dict[str, Path] = {}
         self.plugins: dict[str, Plugin | None] = {}
+        self.settings: dict[str, Any] = {}
 
     def build(self, tables: object) -> tuple[Device, ...]:
         """Return the devices that could be built; what is wrong with the others is noted."""
@@ -83,6 +86,8 @@ class Devices:
         settings = self._settings(plugin, theirs, at)
         if form is None:
             return None
+        if settings is not None:
+            self.settings.setdefault(form.name, settings)
         period = meaning.duration(form.period, (*at, "period"), problems, least=SHORTEST_PERIOD)
         return Device(form.name, form.driver, period or SHORTEST_PERIOD, settings)
 

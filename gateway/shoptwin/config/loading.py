@@ -49,7 +49,7 @@ def load(path: Path, plugins: Mapping[str, Plugin], *, state_dir: Path | None = 
     apart = {key: tables.pop(key) for key in ("device", "machine") if key in tables}
     devices = Devices(problems, plugins, files, path.parent / "profiles")
     built = devices.build(apart.get("device", []))
-    machines = Machines(problems, devices.plugins, path.parent)
+    machines = Machines(problems, devices.plugins, path.parent, devices.settings)
     made = machines.build(apart.get("machine", []))
     unknown = [key for key in tables if key not in FileForm.__struct_fields__]
     for key in unknown:

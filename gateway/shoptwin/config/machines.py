@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from shoptwin.config import meaning
 from shoptwin.config.decoding import decode
@@ -32,14 +33,21 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 class Machines:
     """Builds the machines of one file; names that must be unique are remembered across them.
 
-    Tag lists lie at paths that begin at `base`; `tag_lists` then tells of those that were read. For `devices` see Tags.
+    Tag lists lie at paths that begin at `base`; `tag_lists` then tells of those that were read. For `devices` and
+    `settings` see Tags.
     """
 
-    def __init__(self, problems: Problems, devices: Mapping[str, Plugin | None] | None, base: FilePath) -> None:
+    def __init__(
+        self,
+        problems: Problems,
+        devices: Mapping[str, Plugin | None] | None,
+        base: FilePath,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._problems = problems
         self._base = base
         self._lists = TagLists(problems, base)
-        self._tags = Tags(problems, devices)
+        self._tags = Tags(problems, devices, settings)
         self._names: dict[str, Path] = {}
         self.tag_lists: list[TagList] = []
 

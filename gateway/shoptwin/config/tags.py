@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shoptwin.config import meaning, tagparts
 from shoptwin.config.decoding import decode
 from shoptwin.config.forms import TagForm
 from shoptwin.config.problems import did_you_mean
-from shoptwin.domain.device import TagDefaults
+from shoptwin.domain.device import Point, TagDefaults
 from shoptwin.domain.errors import ShoptwinError
-from shoptwin.domain.ports import Profiled
+from shoptwin.domain.ports import Foreseeing, Profiled
 from shoptwin.domain.tag import CurrentLoop, Limits, Role, Tag, ValueKind
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ class Tags:
     """Builds the tags of one file; ids, which must be unique, are remembered across machines.
 
     `devices` maps each device's name to its driver's plugin (None where the device itself is wrong), so that a tag's
-    address can be checked; without it, tags need no device (a recording).
+    address can be checked; without it, tags need no device (a recording). `settings` maps it to the driver's settings.
     """
 
-    def __init__(self, problems: Problems, devices: Mapping[str, Plugin | None] | None) -> None:
+    def __init__(
+        self, problems: Problems, devices: Mapping[str, Plugin | None] | None, settings: Mapping[str, Any]
+    ) -> None:
         self._problems = problems
         self._devices = devices
+        self._settings = settings
         self._ids: dict[str, Path] = {}
 
     def build(self, tables: Iterable[tuple[Path, object]], machine: str) -> tuple[Tag, ...]:
@@ -154,7 +157,15 @@ class Tags:
             problems.lacks(at, "address", "where it stands in the device, in its driver's way of writing")
         elif plugin := self._devices.get(form.device or ""):
             try:
-                return plugin.parse_address(form.address)
+                return self._address(plugin, self._settings.get(form.device or ""), form.address, form.rate)
             except ShoptwinError as error:
                 problems.add((*at, "address"), f"is refused by {plugin.name}: {error.message}", error.hint)
         return None
+
+    @staticmethod
+    def _address(plugin: Plugin, settings: Any, text: str, rate: float | None) -> Address:  # noqa: ANN401 - a driver's
+        """Parse an address; with the device's settings, where they are right, check that they let it be read."""
+        address = plugin.parse_address(text)
+        if settings is not None and isinstance(plugin, Foreseeing):
+            plugin.check_point(settings, Point(0, address, rate=rate))
+        return address

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shoptwin.domain.batch import SampleBatch
-    from shoptwin.domain.device import Group, ProfileInfo, TagCandidate, TagDefaults, Talk
+    from shoptwin.domain.device import Group, Point, ProfileInfo, TagCandidate, TagDefaults, Talk
     from shoptwin.domain.discovery import BrowseWish, FoundMachine, FoundServer, PeekView, ScanReport, ScanWish
     from shoptwin.domain.tag import ValueKind
     from shoptwin.domain.trust import Certificate
@@ -142,6 +142,14 @@ class Plugin(Protocol):
 
     def loopback(self, settings: Any) -> bool:  # noqa: ANN401
         """Tell whether the device is on this very box (a scaled clock is accepted for those alone)."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A plug-in that knows, before anything is asked for, that a device's settings keep a tag from ever being read."""
+
+    def check_point(self, settings: Any, point: Point) -> None:  # noqa: ANN401 - as in Plugin
+        """Check one tag. Raises BadAddress with the key to change in its hint."""
 
 
 @runtime_checkable

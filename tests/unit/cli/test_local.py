@@ -134,6 +134,11 @@ def test_probe_of_a_device_that_is_away(shoptwin: Any, tmp_path: Any, free_port:
         ("BadNodeIdUnknown", "modbus", "40101 is holding:100"),
         ("BadNodeIdUnknown", "opcua", "shoptwin browse opc.tcp://plc:4840"),
         ("BadSensorFailure", "modbus", "the sensor itself"),
+        (
+            "BadConfigurationError",
+            "modbus",
+            "the device was not asked: its settings or the tag's own forbid it (avoid, max_block",
+        ),
         ("Bad(0x80FF0000)", "opcua", "address in the configuration"),
     ],
 )

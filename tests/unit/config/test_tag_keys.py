@@ -124,6 +124,16 @@ def test_missing_over_modbus(load: Any, problems: Any, plugins: Any) -> None:
     assert "tag[0].missing[1] cannot be 70000: " in found
 
 
+def test_what_the_device_forbids(problems: Any, plugins: Any) -> None:
+    """A tag that the settings of its device keep from ever being read is told with the key, before anybody asks."""
+    plugins["modbus"] = installed()["modbus"]
+    text = TAG.replace('"fake"', '"modbus"').replace('"fake://a"', '"tcp://a"\navoid = ["holding:1"]')
+    (found,) = problems(text.replace("h1", "holding:0:float32"))
+    assert (
+        "tag[0].address is refused by modbus: Modbus address 'holding:0:float32': it touches holding:1, which" in found
+    )
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(*[st.floats(-1e6, 1e6).map(lambda x: round(x, 3))] * 4)
 def test_a_loop_is_a_line_through_both_ends(tag: Any, low: float, high: float, least: float, most: float) -> None:

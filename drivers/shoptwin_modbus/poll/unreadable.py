@@ -1,0 +1,67 @@
+"""Tags that the device's own settings keep from ever being read: told before anybody asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+from shoptwin.sdk import BadAddress
+from shoptwin_modbus.addresses.places import name_place
+from shoptwin_modbus.poll.layout import span_of
+from shoptwin_modbus.poll.planning import touches
+
+if TYPE_CHECKING:
+    from shoptwin.sdk import Point
+    from shoptwin_modbus.addresses.address import Burst, ModbusAddress
+    from shoptwin_modbus.poll.planning import Reach, Span
+
+
+def check(point: Point, unit: int, reach: Reach) -> None:
+    """Check that a tag can be read within `reach`; `unit` is the device's own.
+
+    Raises:
+        BadAddress: it would be BadConfigurationError for ever; the hint says which key to change.
+    """
+    address: ModbusAddress = point.address
+    span = span_of(address, unit)
+    _avoided(address, span, unit, reach)
+    if (burst := address.waveform) is not None:
+        _waveform(address, burst, point.rate, reach)
+        for mark in (burst.seq, burst.ready):
+            if mark is not None:
+                _whole(mark, own := span_of(replace(mark, unit=span.unit), unit), reach)
+                _avoided(mark, own, unit, reach)
+    else:
+        _whole(address, span, reach)
+
+
+def _avoided(address: ModbusAddress, span: Span, unit: int, reach: Reach) -> None:
+    for shy in reach.avoid:
+        if touches(shy, span):
+            place = name_place(shy, unit)
+            cure = "take it out of the device's 'avoid' if it may be read after all, or leave out the tag"
+            _refuse(address, f"it touches {place}, which this device is never asked for ('avoid')", cure)
+
+
+def _whole(address: ModbusAddress, span: Span, reach: Reach) -> None:
+    size, most = span.stop - span.start, reach.most(span.table)
+    if size > most:
+        what = f"it takes {size} registers, and one request reads {most} of this device ('max_block')"
+        _refuse(
+            address, what, "a value is never put together from two requests: raise max_block, or read a shorter type"
+        )
+
+
+def _waveform(address: ModbusAddress, burst: Burst, rate: float | None, reach: Reach) -> None:
+    if not rate:
+        _refuse(address, "a waveform needs its sampling rate", "add to the tag: rate = 25600 (samples in a second)")
+    if burst.seq is None and burst.ready is None and address.count > reach.registers:
+        what = (
+            f"it takes {address.count} registers, and one request reads {reach.registers} of this device ('max_block')"
+        )
+        cure = f"add a number that changes with each measurement, {address}:seq=holding:998, or raise max_block"
+        _refuse(address, what, cure)
+
+
+def _refuse(address: ModbusAddress, what: str, hint: str) -> NoReturn:
+    raise BadAddress(f"Modbus address '{address}': {what}", hint)
