@@ -34,6 +34,7 @@ _LOGINS = {
     ua.UserTokenType.Anonymous: "anonymous",
     ua.UserTokenType.UserName: "user",
     ua.UserTokenType.Certificate: "user certificate",
+    ua.UserTokenType.IssuedToken: "token",
 }
 _LOOKUP = 2.0
 """Seconds that the look-up of a host's name may take."""
@@ -58,7 +59,7 @@ async def discover(settings: Settings, pki: Pki | None) -> FoundServer:
         url = url.removesuffix(path)
         endpoints, servers = await _ask(url, settings.wait)
     if not endpoints:
-        raise NotConnected(f"{url} tells no endpoints", "it is a server without OPC UA over TCP: ask the PLC's project")
+        raise NotConnected(f"{url} tells no endpoints", "switch an endpoint on in the PLC's project or tool")
     url = _with_path(url, endpoints, notes)
     found = [_endpoint(each) for each in endpoints if str(each.EndpointUrl or "").startswith("opc.tcp:")]
     best, hint = _best(found)
@@ -91,8 +92,8 @@ async def _ask(url: str, wait: float) -> Answer:
 
 
 def _endpoint(each: ua.EndpointDescription) -> FoundEndpoint:
-    # Tokens are the same for each login but for the policy that protects them.
-    logins = dict.fromkeys(_LOGINS.get(token.TokenType, "token") for token in each.UserIdentityTokens or ())
+    kinds = {token.TokenType for token in each.UserIdentityTokens or ()}
+    logins = [name for kind, name in _LOGINS.items() if kind in kinds]
     name = policy(each)
     usable = name in STRONG or name == "none"
     return FoundEndpoint(

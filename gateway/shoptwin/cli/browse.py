@@ -83,9 +83,9 @@ def browse(
     settle(drivers, config_path, state_dir, strict=False)
     wish = _Wish(url, at, tuple(text.lower().split()), depth, values)
     command = ["shoptwin", "browse", url, *(part for setting in settings for part in ("--set", setting))]
-    out: Out = (
-        Json() if as_json else Toml(url, machine, device) if as_toml else Tables(command, sparse=bool(text.strip()))
-    )
+    sparse = bool(wish.words)
+    tables = Tables(command, sparse=sparse)
+    out: Out = Json(sparse=sparse) if as_json else Toml(url, machine, device) if as_toml else tables
     given = device_settings(plugin, settings_table(url, settings))
     try:
         asyncio.run(_browse(plugin, given, wish, out))

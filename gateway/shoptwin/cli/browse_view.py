@@ -187,7 +187,7 @@ class Tables:
         """`command` browses the device; `sparse`: leave out folders in which nothing is."""
         # Lines that come steadily are progress enough.
         self.progress = Progress(wanted=sparse or not sys.stdout.isatty())
-        self._command, self._tree, self._listed = command, Tree(sparse=sparse), -1
+        self._command, self._sparse, self._tree, self._listed = command, sparse, Tree(sparse=sparse), -1
 
     def machines(self, found: Machines) -> None:
         """As in Out."""
@@ -213,17 +213,20 @@ class Tables:
     def end(self, *, stopped: bool) -> None:
         """As in Out."""
         self.progress.clear()
-        if self._listed == 0 or (self._listed < 0 and not self.progress.folders and not self.progress.kept):
-            click.echo("nothing is below this" if not self.progress.seen else "nothing of it fits the filter")
-        elif self._listed < 0:
+        nothing = not self.progress.kept and (self._sparse or not self.progress.folders)
+        if self._listed == 0 or (self._listed < 0 and nothing):
+            click.echo("nothing fits the filter" if self._sparse else "nothing is below this")
+        if self._listed < 0:
             click.echo(f"{self.progress}{'; it was stopped: there may be more' if stopped else ''}", err=True)
 
 
 class Json:
     """One list, an object a thing, written as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sparse: bool) -> None:
+        """`sparse`: leave out folders."""
         self.progress = Progress(wanted=not sys.stdout.isatty())
+        self._sparse = sparse
         self._identified: dict[str, dict[str, Any]] = {}
         self._begun = False
 
@@ -241,6 +244,8 @@ class Json:
     def flat(self, listed: Sequence[TagCandidate]) -> None:
         """As in Out."""
         for each in listed:
+            if self._sparse and not each.is_value:
+                continue
             told = {
                 "address": each.address, "name": each.name, "path": each.path, "is_value": each.is_value,
                 "kind": each.kind, "unit": each.unit, "sample": each.sample, "type": each.type, "range": each.span,
