@@ -59,10 +59,21 @@ def _notes(config: Config) -> Iterator[str]:
             yield f"{tag.machine}.{tag.name} has no unit: ISO 20816 needs to know that it is in mm/s"
         if tag.limits and not tag.unit:
             yield f"{tag.machine}.{tag.name} has limits and no unit: its alarms cannot say in what"
+        yield from (f"{tag.machine}.{tag.name}: {told}" for told in _labelled_alike(tag))
     if config.mqtt is not None and not config.mqtt.tls and config.mqtt.password is not None:
         yield "mqtt.url has no TLS: the password crosses the network in the clear (write mqtts://)"
     if config.serve.metrics and config.serve.metrics.rpartition(":")[0] not in {"127.0.0.1", "localhost", "[::1]"}:
         yield f"serve.metrics listens on {config.serve.metrics}: whoever reaches it can read them, without a password"
+
+
+def _labelled_alike(tag: Tag) -> Iterator[str]:
+    numbers: dict[str, list[str]] = {}
+    for number, text in tag.labels:
+        numbers.setdefault(text, []).append(str(number))
+    for text, alike in numbers.items():
+        if len(alike) > 1:
+            both = "both" if len(alike) == 2 else "all"  # noqa: PLR2004 - as the word says
+            yield f"{', '.join(alike[:-1])} and {alike[-1]} are {both} labelled {text!r}"
 
 
 def _publishing(config: Config) -> Feature:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 16 * 2**20
 """Of one list: a hundred thousand tags."""
 _APART = re.compile(r"[;\s]+")
-_PAIRS = re.compile(r"[;\s]+(?=[^\s;=]+\s*=)")
+_BETWEEN = ";, "
+_PAIRS = re.compile(r"[;,\s]+(?=[^\s;,=]+\s*=)")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 
 
@@ -174,8 +175,8 @@ class TagLists:
         return text
 
     def _labels(self, text: str, at: Path) -> dict[str, str]:
-        pairs = [part.partition("=") for part in _PAIRS.split(text.strip("; "))]
-        labels = {number.strip(): label.strip("; ") for number, _, label in pairs}
+        pairs = [part.partition("=") for part in _PAIRS.split(text.strip(_BETWEEN))]
+        labels = {number.strip(): label.strip(_BETWEEN) for number, _, label in pairs}
         if not all(sign for _, sign, _ in pairs):
             self._problems.add(at, f"is not understood ({text!r})", "write 0=off 1=running, or 0=off; 1=running")
             return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from shoptwin.config import meaning
 from shoptwin.domain.errors import ShoptwinError
 from shoptwin.domain.ports import Delivering
-from shoptwin.domain.tag import CurrentLoop, Limits, Report
+from shoptwin.domain.tag import CurrentLoop, Limits, Report, ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _WHOLE = re.compile(r"[+-]?\d+|0[xX][0-9a-fA-F]+")
 _ALL = 100.0
+_NOT_MEASURED = {ValueKind.BOOL, ValueKind.STR, ValueKind.WAVEFORM}
+"""What no 4-20 mA input delivers; that is told for the whole key."""
 LEAST, MOST = -(2**63), 2**64 - 1
 """The whole numbers that there can be: of 64 bits, with a sign or without."""
 
@@ -43,7 +46,9 @@ def limits(form: LimitsForm, at: Path, problems: Problems) -> Limits:
     return Limits(**numbers, deadband=form.deadband, **delays)
 
 
-def current_loop(form: CurrentLoopForm, at: Path, problems: Problems) -> tuple[float, float, CurrentLoop | None]:
+def current_loop(
+    form: CurrentLoopForm, address: object, at: Path, problems: Problems
+) -> tuple[float, float, CurrentLoop | None]:
     """Return scale, offset and the raw values at 4 and 20 mA: value = raw * scale + offset is a line through both."""
     for key, ends in (("raw", form.raw), ("value", form.value)):
         if not all(meaning.finite(end, (*at, key, n), problems) for n, end in enumerate(ends)):
@@ -55,8 +60,23 @@ def current_loop(form: CurrentLoopForm, at: Path, problems: Problems) -> tuple[f
             )  # fmt: skip
             return 1.0, 0.0, None
     (low, high), (least, most) = form.raw, form.value
+    if isinstance(address, Delivering) and getattr(address, "kind", None) not in _NOT_MEASURED:
+        for n, end in enumerate(form.raw):
+            _deliverable(end, address, (*at, "raw", n), problems)
     scale = (most - least) / (high - low)
     return scale, least - low * scale, CurrentLoop(low, high)
+
+
+def _deliverable(raw: float, address: Delivering, at: Path, problems: Problems) -> None:
+    """Note an end of a current loop that never comes from this address; it may lie between two whole numbers."""
+    whole = math.trunc(raw)
+    try:
+        came = address.delivered(whole)
+    except ShoptwinError as error:
+        problems.add(at, f"cannot be {raw:g}: {error.message}", error.hint)
+        return
+    if not math.isclose(came, whole, rel_tol=1e-6):  # a float32 holds seven digits
+        problems.add(at, f"cannot be {raw:g}: {address} delivers this pattern as {came:g}", "is the type another one?")
 
 
 def missing(raws: Iterable[float], address: object, at: Path, problems: Problems) -> tuple[float, ...]:

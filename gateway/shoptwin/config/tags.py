@@ -95,7 +95,7 @@ class Tags:
         self._refuse(given, role, address, at)
         if meaning.finite(form.rate, (*at, "rate"), problems) and form.rate is not None and form.rate <= 0:
             problems.add((*at, "rate"), f"must be above 0 Hz, not {form.rate:g}")
-        scale, offset, loop = self._scaling(form, given, known, at)
+        scale, offset, loop = self._scaling(form, given, known, address, at)
         missing, labels = known.missing, known.labels
         if "missing" in given:
             missing = tagparts.missing(form.missing, address, (*at, "missing"), problems)
@@ -120,7 +120,7 @@ class Tags:
                 self._problems.add((*at, key), f"means nothing where {what} is read", "leave it out")
 
     def _scaling(
-        self, form: TagForm, given: Iterable[str], known: TagDefaults, at: Path
+        self, form: TagForm, given: Iterable[str], known: TagDefaults, address: Address | None, at: Path
     ) -> tuple[float, float, CurrentLoop | None]:
         """Return scale, offset and the current loop that they were made from, where they were."""
         problems = self._problems
@@ -131,7 +131,7 @@ class Tags:
         if form.scale == 0:
             problems.add((*at, "scale"), "cannot be 0: every value would be the same", "leave it out for no scaling")
         if form.current_loop is not None:
-            return tagparts.current_loop(form.current_loop, (*at, "current_loop"), problems)
+            return tagparts.current_loop(form.current_loop, address, (*at, "current_loop"), problems)
         if "scale" in given and "offset" not in given and known.offset and form.scale != known.scale:
             what = f"needs 'offset' beside it: that of the profile ({known.offset:g}) goes with its own scale"
             problems.add((*at, "scale"), f"{what} ({known.scale:g})", "give both, or neither")

@@ -87,6 +87,12 @@ def test_notes(load: Any) -> None:
     assert "ISO 20816" in notes(load(DEVICE + '[[machine]]\nname = "m"\n' + TAG.format("v", "vibration", "")))[0]
 
 
+def test_two_labels_of_one_name_are_noted(load: Any) -> None:
+    """Two values that are called the same cannot be told apart by people, which may be meant or not."""
+    tags = TAG.format("s", "state", "") + 'labels = { 0 = "off", 1 = "at work", 2 = "at work" }\n'
+    assert notes(load(DEVICE + '[[machine]]\nname = "m"\n' + tags)) == ("m.s: 1 and 2 are both labelled 'at work'",)
+
+
 ROLES = st.lists(st.tuples(st.sampled_from(Role), st.sampled_from(["", "g", "mm/s", "MM/S  rms", "m/s"])), max_size=4)
 
 

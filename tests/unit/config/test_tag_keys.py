@@ -124,6 +124,31 @@ def test_missing_over_modbus(load: Any, problems: Any, plugins: Any) -> None:
     assert "tag[0].missing[1] cannot be 70000: " in found
 
 
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (("int16", "[4000, 70000]"), "raw[1] cannot be 70000: Modbus address 'holding:1:int16': it is never 70000; int16 is"),
+        (("int16", "[0, 40000]"), "raw[1] cannot be 40000: holding:1:int16 delivers this pattern as -25536; is the type another one?"),
+        (("uint16", "[-1, 20000]"), "raw[0] cannot be -1: "),
+        (("bits0-7", "[51, 256]"), "raw[1] cannot be 256: "),
+        (("int16", "[6553.4, 32767]"), ""),
+        (("float32", "[0.004, 0.02]"), ""),
+        (("uint32", "[0, 16777217]"), ""),
+    ],
+)  # fmt: skip
+def test_a_loop_within_the_type(load: Any, problems: Any, plugins: Any, read: tuple[str, str], told: str) -> None:
+    """What an input delivers at 4 and 20 mA lies within what the type of its address can deliver, or is told."""
+    type_, raw = read
+    plugins["modbus"] = installed()["modbus"]
+    text = TAG.replace('"fake"', '"modbus"').replace("fake:", "tcp:").replace("h1", f"holding:1:{type_}")
+    text += f"current_loop = {{ raw = {raw}, value = [0, 10] }}"
+    if not told:
+        assert load(text).tags[0].loop is not None
+        return
+    (found,) = problems(text)
+    assert f"tag[0].current_loop.{told}" in found
+
+
 def test_what_the_device_forbids(problems: Any, plugins: Any) -> None:
     """A tag that the settings of its device keep from ever being read is told with the key, before anybody asks."""
     plugins["modbus"] = installed()["modbus"]

@@ -160,6 +160,16 @@ def _cell(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    ["0=aus, 1=lauf,2=steht, warm", "0=aus,1=lauf, 2=steht, warm,", "0 = aus; 1=lauf ,2=steht, warm", "0=aus 1=lauf 2=steht, warm"],
+)  # fmt: skip
+def test_labels_apart(listed: Any, cell: str) -> None:
+    """Commas separate labels as semicolons and blanks do, and stay within one where no number follows."""
+    found = listed(ROW.replace("address\n", "address,labels\n").replace("h100\n", f'h100,"{cell}"\n'))
+    assert found.tags[0].labels == ((0, "aus"), (1, "lauf"), (2, "steht, warm"))
+
+
 def test_where_lists_are(load: Any, tmp_path: Path) -> None:
     """Paths begin at the configuration; the tags of the file come first, then those of each list."""
     (tmp_path / "lists").mkdir()
