@@ -37,7 +37,7 @@ _BY_NAME: dict[Role, tuple[str, ...]] = {
     Role.SETPOINT: ("setpoint", "setvalue", "soll*", "target*", "vorgabe*", "*sollwert", "commanded"),
     Role.REJECT: ("reject*", "scrap*", "ausschuss*", "ausschuß*", "nok", "*schlechtteile", "schlecht*", "defect*"),
     Role.AMBIENT: ("ambient*", "umgebung*", "raumtemp*", "hallentemp*"),
-    Role.VIBRATION: ("vibration*", "vibr*", "schwing*", "*schwingung", "rms", "veff", "vrms"),
+    Role.VIBRATION: ("vib*", "schwing*", "*schwingung", "rms", "veff", "vrms"),
     Role.TEMPERATURE: ("temp*", "*temp", "*temperatur", "*temperature"),
     Role.LOAD: ("load*", "last", "auslastung*", "*auslastung", "belastung*", "utilization", "utilisation"),
     Role.SPEED: ("speed*", "rpm", "drehzahl*", "*drehzahl", "geschwindigkeit*", "*geschwindigkeit", "velocity"),
@@ -47,6 +47,7 @@ _BY_NAME: dict[Role, tuple[str, ...]] = {
     Role.FLOW: ("flow*", "durchfluss*", "durchfluß*", "volumenstrom*", "*durchfluss"),
     Role.COUNT: (
         "count*", "*zähler", "*zaehler", "zähler*", "zaehler*", "stück*", "stueck*", "*menge", "teile*", "parts*",
+        "strokes", "cycles", "hübe", "huebe", "hubzahl", "takte", "zyklen",
     ),
     Role.STATE: ("state*", "status*", "zustand*", "*zustand", "*status", "betriebsart*", "mode", "modus", "running"),
 }  # fmt: skip

@@ -104,12 +104,13 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _now(candidate: TagCandidate) -> str:
     """Write the value with its unit."""
-    sample = candidate.sample
-    if candidate.kind == "waveform" and candidate.rate and sample:
-        sample = f"{sample}, {candidate.rate:g} Hz"
-    if not candidate.unit:
-        return sample
-    return f"{sample} {candidate.unit}" if sample else f"in {candidate.unit}"
+    sample, unit = candidate.sample, candidate.unit
+    if candidate.kind == "waveform":
+        rate = f"{candidate.rate:g} Hz" if candidate.rate else ""
+        return ", ".join(part for part in (sample, unit, rate) if part)
+    if not sample:
+        return f"in {unit}" if unit else ""
+    return f"{sample} {unit}".rstrip()
 
 
 def _plain(text: str) -> str:
