@@ -47,6 +47,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from shoptwin.testing import free_port
+from shoptwin.testing.node_opcua import NodeOpcua, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -90,9 +91,7 @@ def transmitter() -> Iterator[dict[str, str]]:
     data = SimData(100, count=20, values=0, datatype=DataType.REGISTERS, readonly=True)
     with in_thread(lambda: ModbusTcpServer(SimDevice(0, [data], action=answer), identity=identity,
                                            address=("127.0.0.1", 0))) as port:  # fmt: skip
-        # On a busy box the OPC UA library takes a second to load, in which no device is listened to.
-        patience = {'url = "tcp://192.0.2.10:502"': f'url = "tcp://127.0.0.1:{port}"\ntimeout = "8s"'}
-        yield patience | at_tcp("192.0.2.10", port)
+        yield at_tcp("192.0.2.10", port)
 
 
 @contextmanager
@@ -208,6 +207,26 @@ def opcua_plc() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
+def strict_plc() -> Iterator[dict[str, str]]:
+    """Serve the page on certificates: encrypted alone, for one user, and for clients whose certificate is trusted."""
+    options = {"policies": "Basic256Sha256", "modes": "SignAndEncrypt", "strict": True}
+    with node(user="shoptwin", password=PASSWORD, **options) as server:
+        yield {"192.0.2.30:4840": f"127.0.0.1:{server.port}", "/srv/plc-pki": str(server.ready["pki"])}
+
+
+@contextmanager
+def node(**options: object) -> Iterator[NodeOpcua]:
+    """Run node-opcua."""
+    if why := missing(ROOT):
+        pytest.skip(why)
+    server = NodeOpcua(ROOT, **options)
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
+@contextmanager
 def broker() -> Iterator[dict[str, str]]:
     """Run mosquitto for the user and the password of the page, without TLS."""
     path = f"{os.environ['PATH']}:/usr/sbin"
@@ -268,7 +287,8 @@ def at_tcp(host: str, port: int) -> dict[str, str]:
 
 
 SERVERS: dict[str, Callable[[], AbstractContextManager[dict[str, str]]]] = {
-    "broker": broker, "bus": bus, "old-plc": old_plc, "opcua-plc": opcua_plc, "transmitter": transmitter,
+    "broker": broker, "bus": bus, "old-plc": old_plc, "opcua-plc": opcua_plc, "strict-plc": strict_plc,
+    "transmitter": transmitter,
 }  # fmt: skip
 """By name: what serves a device of a page, and gives the texts that stand for the page's own."""
 
