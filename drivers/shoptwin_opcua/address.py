@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 
     from shoptwin.sdk import ValueKind
 
-_ADDRESS = re.compile(r"(?:ns=(?P<index>\d+);|nsu=(?P<uri>[^;]+);)?(?P<type>[isgb])=(?P<identifier>.+)", re.DOTALL)
+_ADDRESS = re.compile(
+    r"(?:ns=(?P<index>\d+);|nsu=(?P<uri>[^;]+);)?(?P<type>[isgb])=(?P<identifier>(?:[^#]|##)+)(?:#(?P<path>[^#].*))?",
+    re.DOTALL,
+)
+_STEP = re.compile(r'\[(?P<index>\d+)\]|(?P<dot>\.?)(?:"(?P<quoted>[^"]+)"|(?P<name>[^."\[\]]+))')
 _HINT = "write ns=2;s=Machine.Temp, nsu=http://vendor.example/machine;s=Temp or i=2258, as `shoptwin browse` prints it"
+_PATH_HINT = (
+    "after # comes a field of a structure or an element of an array: #Speed, #Status.Temperature, #[3], #Axes[0].Load; "
+    "a # of the identifier itself is written twice"
+)
 _MOST_NAMESPACE, _MOST_NUMBER = 0xFFFF, 0xFFFF_FFFF
 
 
@@ -30,6 +38,8 @@ class NodeAddress:
     type: str
     """`i` number, `s` string, `g` GUID, `b` opaque bytes."""
     identifier: int | str | bytes
+    path: tuple[str | int, ...] = ()
+    """What of the value is meant, where not all of it: fields of structures by name, elements of arrays from 0 on."""
 
     @property
     def kind(self) -> ValueKind | None:
@@ -49,7 +59,15 @@ class NodeAddress:
             prefix = f"ns={self.namespace};" if self.namespace else ""
         else:
             prefix = f"nsu={self.namespace.replace('%', '%25').replace(';', '%3B')};"
-        return f"{prefix}{self.type}={text}"
+        path = "".join(_step(step, first=not i) for i, step in enumerate(self.path))
+        return f"{prefix}{self.type}={text.replace('#', '##')}{'#' if path else ''}{path}"
+
+
+def _step(step: str | int, *, first: bool) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    plain = _STEP.fullmatch(step) is not None and not step.startswith((".", '"', "[", "#"))
+    return f"{'' if first else '.'}{step if plain else chr(34) + step + chr(34)}"
 
 
 def parse(text: str) -> NodeAddress:
@@ -64,7 +82,20 @@ def parse(text: str) -> NodeAddress:
     namespace: int | str = unquote(found["uri"]) if found["uri"] else int(found["index"] or 0)
     if isinstance(namespace, int) and namespace > _MOST_NAMESPACE:
         raise BadAddress(f"{text!r}: a namespace index is at most {_MOST_NAMESPACE}", _HINT)
-    return NodeAddress(namespace, found["type"], _identifier(found["type"], found["identifier"], text))
+    identifier = _identifier(found["type"], found["identifier"].replace("##", "#"), text)
+    return NodeAddress(namespace, found["type"], identifier, _path(found["path"] or "", text))
+
+
+def _path(path: str, text: str) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    at = 0
+    while at < len(path):
+        found = _STEP.match(path, at)
+        if found is None or (found["index"] is None and bool(found["dot"]) != bool(steps)):
+            raise BadAddress(f"{text!r}: {path[at:]!r} is no field", _PATH_HINT)
+        steps.append(int(found["index"]) if found["index"] else found["quoted"] or found["name"])
+        at = found.end()
+    return tuple(steps)
 
 
 def _identifier(kind: str, identifier: str, text: str) -> int | str | bytes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from shoptwin.sdk import SampleBatch, StatusCode, ValueKind, Waveform
 from shoptwin_opcua import decode
+from shoptwin_opcua.times import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,8 +57,10 @@ class Places:
     def __init__(self, targets: Iterable[Target]) -> None:
         self.targets = list(targets)
         self.tags = np.array([target.tag for target in self.targets], np.int32)
-        self.waves = np.array([target.wish is ValueKind.WAVEFORM for target in self.targets], bool)
-        """Which are to be waveforms: a single number is none."""
+        self.waves = np.array([target.wish is ValueKind.WAVEFORM or target.parted for target in self.targets], bool)
+        """Which are to be waveforms, or parts of something: a single number is none, and has none."""
+        self.shared = np.array([bool(target.others) for target in self.targets], bool)
+        """Which are asked for by several tags."""
 
 
 class _Column:
@@ -101,6 +104,16 @@ class Columns:
         self._add(self._count, tag, wish, rate, row)
         self._count += 1
 
+    def put(self, target: Target, row: Row) -> None:
+        """Take the value of a node: the whole of it, or the parts that were asked for."""
+        for each in (target, *target.others):
+            self._add(self._count, each.tag, each.wish, each.rate, each.part(row))
+        self._count += 1
+
+    def lost(self, target: Target, status: int) -> None:
+        """Say of a node that it has no value and why."""
+        self.put(target, decode.Row(0, None, status, 0, 0))
+
     def bad(self, tag: int, status: int) -> None:
         """Say of a tag that it has no value and why."""
         self.add(tag, None, None, decode.Row(0, None, status, 0, 0))
@@ -110,17 +123,25 @@ class Columns:
         for index, row in values.rows:
             if (one := int(at[index])) >= 0:
                 target = places.targets[one]
-                self._add(self._count + index, target.tag, target.wish, target.rate, row)
+                for each in (target, *target.others):
+                    self._add(self._count + index, each.tag, each.wish, each.rate, each.part(row))
         for block in values.blocks:
             place = at[block.at]
             wanted = place >= 0
             self._take(places, block if wanted.all() else block.where(wanted), place[wanted])
+            if places.shared.any():
+                self._no_parts(places, place[wanted & places.shared[place]])
         self._count += values.count
 
-    def batches(self, group: str) -> list[SampleBatch]:
-        """Return what was collected, one batch a kind of value."""
+    def _no_parts(self, places: Places, at: NDArray[np.intp]) -> None:
+        """Say of the other tags of these places that what came has no parts."""
+        for other in [other for one in at.tolist() for other in places.targets[one].others]:
+            self.bad(other.tag, StatusCode.BAD_TYPE_MISMATCH)
+
+    def batches(self, group: str, clock: int = 0) -> list[SampleBatch]:
+        """Return what was collected, one batch a kind of value; `clock` as `times.plausible` has it."""
         found = [column.batch(group, kind) for kind, column in self._columns.items()]
-        return [batch for _, batch in sorted(found, key=lambda each: each[0])]
+        return [plausible(batch, clock) for _, batch in sorted(found, key=lambda each: each[0])]
 
     def _add(self, order: int, tag: int, wish: ValueKind | None, rate: float | None, row: Row) -> None:
         type_, value, status, source, server = row

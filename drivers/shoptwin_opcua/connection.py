@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import Talk
 from shoptwin_opcua.browse import browse, candidates
 from shoptwin_opcua.channel import Channel
+from shoptwin_opcua.memory import Memory
+from shoptwin_opcua.record import Record
 from shoptwin_opcua.server import ask_server
 from shoptwin_opcua.services import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from shoptwin.sdk import BrowseWish, FoundMachine, TagCandidate
+    from shoptwin.sdk import BrowseWish, FoundMachine, Hole, TagCandidate
     from shoptwin_opcua.pki import Pki
     from shoptwin_opcua.sessions import Sessions
     from shoptwin_opcua.settings import Settings
@@ -26,6 +29,8 @@ class OpcUaConnection:
         self._settings = settings
         self._channel = Channel(settings, pki, sessions)
         self._server = Server()
+        self._memory = Memory()
+        self._record = Record(self._channel, self._server, 0)
 
     async def connect(self) -> None:
         """Open a session, and ask for the server's limits and namespaces.
@@ -33,15 +38,20 @@ class OpcUaConnection:
         Raises:
             NotConnected, Timeout: try again later. AuthFailed: do not.
         """
+        await self._record.stop()
         await self._channel.open()
         try:
             self._server = await ask_server(self._channel, self._settings)
+            self._server.memory = self._memory
+            self._record = Record(self._channel, self._server, self._settings.longest_gap)
+            await self._record.look(asyncio.get_running_loop().time())
         except BaseException:
             await self.aclose()
             raise
 
     async def aclose(self) -> None:
         """Let go of everything within two seconds; never raises, may be called twice and without `connect`."""
+        await self._record.stop()
         await self._channel.close()
 
     @property
@@ -49,10 +59,30 @@ class OpcUaConnection:
         """How values are decoded: `fast`, or `plain` and why; empty before the first."""
         return ""
 
+    @property
+    def parts(self) -> dict[str, bool]:
+        """What answers for itself: subscriptions, and whether they live."""
+        return {}
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """The nodes that the server has not, or does not give."""
+        return ()
+
     def talk(self) -> Talk:
-        """Tell how it goes."""
+        """Return the figures since this connection was made, and what is so now."""
         notes = self._server.notes | ({"path": self.path} if self.path else {})
-        return Talk(notes=notes, expires=dict(self._channel.expires))
+        notes |= {f"namespace {index}": told for index, told in self._memory.moved.items()}
+        now = Talk(parts=self.parts, holes=self.holes, notes=notes, expires=dict(self._channel.expires))
+        return self._channel.counters.talk() + now
+
+    def recall(self, memory: str) -> None:
+        """Take up what `memory` returned before."""
+        self._memory.recall(memory)
+
+    def memory(self) -> str | None:
+        """Return what was learned of namespaces, and until when data came, as JSON; None where that is as before."""
+        return self._memory.news()
 
     async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:
         """List what is below the node `at`, or below Objects.

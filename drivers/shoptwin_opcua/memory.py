@@ -32,7 +32,7 @@ class Memory:
     """Until when data came, ns UTC by the server's clock; 0: not known, or nobody has a history of it."""
     moved: dict[int, str] = field(default_factory=dict)
     """Indices behind which stands another URI now: what is wrong, for people."""
-    _told: str | None = None
+    _told: str = "{}"
 
     def recall(self, text: str) -> None:
         """Take up what was kept; what cannot be understood is as good as nothing."""
@@ -40,15 +40,16 @@ class Memory:
             kept = msgspec.json.decode(text, type=_Kept)
         except msgspec.DecodeError:
             return
-        self.namespaces, self.since, self._told = dict(kept.namespaces), kept.since, text
+        self.namespaces, self.since = dict(kept.namespaces), kept.since
+        self._told = self._text()
 
     def news(self) -> str | None:
         """Return what to keep, None where it is what was kept before."""
-        text = msgspec.json.encode(_Kept(self.namespaces, self.since)).decode()
-        if text == (self._told or msgspec.json.encode(_Kept()).decode()):
-            return None
-        self._told = text
-        return text
+        before, self._told = self._told, self._text()
+        return None if self._told == before else self._told
+
+    def _text(self) -> str:
+        return msgspec.json.encode(_Kept(self.namespaces, self.since)).decode()
 
     def index(self, address: NodeAddress, namespaces: Sequence[str]) -> tuple[int | None, StatusCode]:
         """Return the namespace that an address means at a server that has these; None, and why, where there is none.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from shoptwin.sdk import NotConnected
 from shoptwin_opcua.connection import OpcUaConnection
 from shoptwin_opcua.polling import Polling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shoptwin.sdk import Group, SampleBatch
+    from shoptwin.sdk import Group, Hole, SampleBatch
 
 
 class PolledConnection(OpcUaConnection):
@@ -18,10 +20,21 @@ class PolledConnection(OpcUaConnection):
 
     _polling: Polling | None = None
 
+    @property
+    def path(self) -> str:
+        """As in OpcUaConnection."""
+        return "" if self._polling is None else self._polling.path
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """As in OpcUaConnection."""
+        return () if self._polling is None else self._polling.holes
+
     async def connect(self) -> None:
         """As in OpcUaConnection; what was known of the nodes is forgotten, since the server may be another now."""
         await super().connect()
-        self._polling = Polling(self._channel, self._server, self._settings.seconds("refresh") or 0.0)
+        refresh = self._settings.seconds("refresh") or 0.0
+        self._polling = Polling(self._channel, self._server, refresh, self._record)
 
     async def read(self, group: Group) -> Sequence[SampleBatch]:
         """Read all points of a group once; a node that does not exist is Bad alone.
@@ -29,5 +42,9 @@ class PolledConnection(OpcUaConnection):
         Raises:
             NotConnected, Timeout: nothing could be read.
         """
-        polling = self._polling or Polling(self._channel, self._server, 0.0)
-        return await polling.read(group)
+        if self._polling is None:
+            raise NotConnected(f"not connected to {self._channel.url}", "connect first")
+        await self._record.look(asyncio.get_running_loop().time())
+        batches = await self._polling.read(group)
+        self._record.came(self._polling.last)
+        return batches + self._record.take()

@@ -1,9 +1,9 @@
-"""Publish requests: a few are always with the server, and their answers are taken in the order they were asked."""
+"""Publish requests: a few are always with the server, and their answers are taken in the order they come."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import struct
 from typing import TYPE_CHECKING
 
 from asyncua import ua
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _MOST = 8
 """Requests that wait at the server at most."""
+_BEFORE = struct.Struct("<IiB")
+"""What a PublishResponse has before its NotificationMessage: the subscription, no sequence numbers, no more to come."""
+_GONE = frozenset({StatusCodes.BadMessageNotAvailable, StatusCodes.BadSubscriptionIdInvalid,
+                   StatusCodes.BadServiceUnsupported, StatusCodes.BadNotImplemented})  # fmt: skip
 
 
 class Publisher:
@@ -27,22 +31,30 @@ class Publisher:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._answers = publications()
-        self._flight: deque[asyncio.Task[Publication]] = deque()
+        self._flight: set[asyncio.Task[Publication]] = set()
+        self._arrived: asyncio.Queue[asyncio.Task[Publication]] = asyncio.Queue()
         self._acknowledge: list[ua.SubscriptionAcknowledgement] = []
+        self._most = _MOST
 
     @property
     def path(self) -> str:
         """How notifications are decoded: `fast`, or `plain` and why; empty before the first."""
         return self._answers.path
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that came has been taken."""
+        return self._arrived.empty()
+
     def start(self, subscriptions: int) -> None:
-        """Send the first requests: one a subscription, and one more so that none waits for our next."""
-        for _ in range(min(_MOST, subscriptions + 1)):
+        """Send requests until there is one a subscription, and one more so that none waits for our next."""
+        while len(self._flight) < min(self._most, subscriptions + 1):
             self._send()
 
     async def stop(self) -> None:
         """Forget the requests. Never raises."""
-        flight, self._flight = list(self._flight), deque()
+        flight, self._flight = self._flight, set()
+        self._arrived = asyncio.Queue()
         for task in flight:
             task.cancel()
         if flight:
@@ -55,20 +67,19 @@ class Publisher:
         """Return the next answer, None if there is none within `wait` seconds.
 
         Raises:
-            NotConnected: the server is gone, or has no subscription of ours.
+            NotConnected: the server is gone, or (Refused) has no subscription of ours.
         """
-        first = self._flight[0]
-        if not first.done():
-            await asyncio.wait({first}, timeout=wait)
-            if not first.done():
-                return None
-        self._flight.popleft()
+        task = await self._first(wait)
+        if task is None:
+            return None
+        self._flight.discard(task)
         try:
-            answer = first.result()
+            answer = task.result()
         except Refused as error:
             if error.status != StatusCodes.BadTooManyPublishRequests or not self._flight:
                 raise
-            return None  # the server bears fewer at a time; the others are still with it
+            self._most = len(self._flight)  # the server bears fewer at a time; the others are still with it
+            return None
         except Timeout:
             self._send()  # the server gave this request up: so be it, as long as the subscription is kept alive
             return None
@@ -78,8 +89,36 @@ class Publisher:
         self._send()
         return answer
 
+    async def republish(self, subscription: int, sequence: int) -> Publication | None:
+        """Ask again for a message that did not come; None where the server has it no longer.
+
+        Raises:
+            NotConnected, Timeout: it cannot be asked.
+        """
+        request = ua.RepublishRequest(Parameters=ua.RepublishParameters(subscription, sequence))
+        before = _BEFORE.pack(subscription, 0, 0)
+        try:
+            answer = await self._channel.raw(request, lambda message: self._answers.decode(before + message))
+        except Refused as error:
+            if error.status not in _GONE:
+                raise
+            return None
+        self._acknowledge.append(ua.SubscriptionAcknowledgement(subscription, sequence))
+        return answer
+
+    async def _first(self, wait: float) -> asyncio.Task[Publication] | None:
+        if not self._arrived.empty():
+            return self._arrived.get_nowait()
+        try:
+            async with asyncio.timeout(wait):
+                return await self._arrived.get()
+        except TimeoutError:
+            return None
+
     def _send(self) -> None:
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements, self._acknowledge = self._acknowledge, []
         asking = self._channel.raw(request, self._answers.decode, wait=0)
-        self._flight.append(asyncio.create_task(asking, name=f"publish {self._channel.url}"))
+        task = asyncio.create_task(asking, name=f"publish {self._channel.url}")
+        self._flight.add(task)
+        task.add_done_callback(self._arrived.put_nowait)

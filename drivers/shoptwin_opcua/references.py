@@ -23,6 +23,10 @@ _AT_ONCE = 1000
 """References of one node in one answer: a folder of ten thousand must fit into a message; the rest is asked for."""
 
 
+ANY = 0
+"""All NodeClasses: some servers tell those of data types and their encodings wrong."""
+
+
 async def references(
     channel: Channel,
     server: Server,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from asyncua.ua.attribute_ids import AttributeIds
@@ -10,12 +10,14 @@ from asyncua.ua.object_ids import ObjectIds
 
 from shoptwin.sdk import StatusCode, ValueKind
 from shoptwin_opcua.columns import BAD
+from shoptwin_opcua.datatypes import learn
 from shoptwin_opcua.nodes import in_namespace, local
 from shoptwin_opcua.references import references
 from shoptwin_opcua.services import read, value_of
+from shoptwin_opcua.structures import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from asyncua import ua
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from shoptwin_opcua.channel import Channel
     from shoptwin_opcua.decode import Row
     from shoptwin_opcua.services import Server
+    from shoptwin_opcua.structures import Key, Structure
 
 RATES = ("SamplingRate", "SampleRate", "SamplingFrequency")
 """Properties of a variable that are known to hold the sampling rate of its array in Hz."""
@@ -41,13 +44,25 @@ class Target:
     rate: float | None
     missing: StatusCode = StatusCode.GOOD
     """Why there is no node."""
+    structures: Mapping[Key, Structure] = field(default_factory=dict)
+    others: list[Target] = field(default_factory=list)
+    """Those that are parts of this node's value too: it is read, or watched, once for all of them."""
 
     @classmethod
     def of(cls, point: Point, server: Server) -> Target:
         """Find a point's node by today's namespaces."""
-        target = cls(point.tag, point.address, point.kind, None, point.rate)
+        target = cls(point.tag, point.address, point.kind, None, point.rate, structures=server.structures)
         target.find(server)
         return target
+
+    @property
+    def parted(self) -> bool:
+        """Whether a part of the value is meant."""
+        return bool(self.address.path)
+
+    def part(self, row: Row) -> Row:
+        """Return what of the node's value is meant."""
+        return pick(row, self.address.path, self.structures) if self.address.path else row
 
     def find(self, server: Server) -> None:
         """Find its node anew."""
@@ -61,9 +76,27 @@ async def resolve(channel: Channel, server: Server, points: Sequence[Point]) -> 
     Raises:
         NotConnected, Timeout: the server could not be asked.
     """
-    targets = [Target.of(point, server) for point in points]
+    targets = _together(Target.of(point, server) for point in points)
     await add_rates(channel, server, targets)
+    parted = [target.node for target in targets if target.parted and target.node is not None]
+    if parted:
+        await learn(channel, server, parted)
     return targets
+
+
+def _together(targets: Iterable[Target]) -> list[Target]:
+    """Put parts of the same node's value together."""
+    whole: list[Target] = []
+    first: dict[tuple[object, ...], Target] = {}
+    for target in targets:
+        node = (target.address.namespace, target.address.type, target.address.identifier)
+        if target.parted and node in first:
+            first[node].others.append(target)
+            continue
+        whole.append(target)
+        if target.parted:
+            first[node] = target
+    return whole
 
 
 async def add_rates(channel: Channel, server: Server, targets: Sequence[Target]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from shoptwin_opcua.channel import Channel
     from shoptwin_opcua.decode import Row
+    from shoptwin_opcua.structures import Key, Structure
     from shoptwin_opcua.values import Values
 
 T = TypeVar("T")
@@ -44,8 +46,16 @@ class Server:
     """Whether its profile says that it is better read than subscribed to."""
     memory: Memory = field(default_factory=Memory)
     """What was known of it before."""
+    ahead: int = 0
+    """ns by which its clock is ahead of the loop's, 0 where it tells no time."""
+    structures: dict[Key, Structure] = field(default_factory=dict)
+    """Layouts of its structures by their encoding, as far as somebody has asked for their fields."""
     notes: dict[str, str] = field(default_factory=dict)
     """What people should know of how it is read, for `Talk.notes`."""
+
+    def clock(self) -> int:
+        """Return what its clock shows now, ns UTC; 0 where it tells no time."""
+        return round(asyncio.get_running_loop().time() * 1e9) + self.ahead if self.ahead else 0
 
 
 async def ask_namespaces(channel: Channel) -> tuple[str, ...]:

@@ -39,13 +39,15 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     server_deadband: str = ""
     trigger: Literal["timestamp", "value"] = "timestamp"
     refresh: str = "60s"
+    history: Literal["gap", "off"] = "gap"
+    history_max: str = "24h"
     batch: int = 0
     profile: str = ""
 
     def __post_init__(self) -> None:
         """Check what types cannot say. Raises ValueError, which the configuration tells with file and line."""
         host_and_port(self.url)
-        for name in ("timeout", "keep_alive", "refresh"):
+        for name in ("timeout", "keep_alive", "refresh", "history_max"):
             if parse_duration(getattr(self, name)) <= 0:
                 raise ValueError(f"{name} must be longer than nothing")
         for name in ("publishing", "sampling"):
@@ -104,10 +106,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         text: str = getattr(self, name)
         return parse_duration(text) / 1e9 if text else None
 
-    def seconds(self, name: str) -> float | None:
-        """Return a duration in seconds, None where it is left to the driver."""
-        text: str = getattr(self, name)
-        return parse_duration(text) / 1e9 if text else None
+    @property
+    def longest_gap(self) -> int:
+        """How much of an outage is read from the server's history, in ns; 0: nothing."""
+        return parse_duration(self.history_max) if self.history == "gap" else 0
 
     @property
     def wait(self) -> float:

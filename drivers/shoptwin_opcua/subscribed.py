@@ -10,7 +10,7 @@ from shoptwin_opcua.feed import Feed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from shoptwin.sdk import Group, SampleBatch
+    from shoptwin.sdk import Group, Hole, SampleBatch
 
 
 class SubscribedConnection(OpcUaConnection):
@@ -23,6 +23,16 @@ class SubscribedConnection(OpcUaConnection):
         """As in OpcUaConnection."""
         return "" if self._feed is None else self._feed.path
 
+    @property
+    def parts(self) -> dict[str, bool]:
+        """As in OpcUaConnection."""
+        return {} if self._feed is None else self._feed.parts
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """As in OpcUaConnection."""
+        return () if self._feed is None else self._feed.holes
+
     def batches(self, groups: Sequence[Group]) -> AsyncIterator[SampleBatch]:
         """Yield batches: all values at once, then what changes; ends by raising.
 
@@ -30,7 +40,7 @@ class SubscribedConnection(OpcUaConnection):
             NotConnected: the server is gone, or was silent beyond its keep-alive, or has ended a subscription.
             Timeout: it does not answer.
         """
-        self._feed = Feed(self._channel, self._server, self._settings, groups)
+        self._feed = Feed(self._channel, self._server, self._settings, groups, self._record)
         return self._feed
 
     async def aclose(self) -> None:

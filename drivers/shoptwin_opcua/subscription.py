@@ -10,6 +10,8 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from shoptwin_opcua.columns import BAD
+from shoptwin_opcua.errors import refused
+from shoptwin_opcua.paced import NO_ROOM
 from shoptwin_opcua.services import in_chunks, value_of
 
 if TYPE_CHECKING:
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
 
 _NO_FILTER = frozenset({
     StatusCodes.BadMonitoredItemFilterUnsupported, StatusCodes.BadMonitoredItemFilterInvalid,
-    StatusCodes.BadFilterNotAllowed,
+    StatusCodes.BadFilterNotAllowed, StatusCodes.BadDeadbandFilterInvalid,
 })  # fmt: skip
 FASTEST = 0.01
 """Seconds between two samples that are reckoned with where the fastest are asked for."""
+_LAST = 2**32 - 1
+_MISSED, _BELIEVED = 20, 3
+"""How many messages are asked for again, and how often in a row there may be some to ask for."""
 _LIVES = 10
 """Keep-alives that may go unanswered before the server gives the subscription up; at least 3 by the standard."""
 
@@ -85,18 +90,27 @@ class Subscription:
         self.id = 0
         self.deadline = math.inf
         """When silence is too long, on the loop's clock."""
+        self.last = -math.inf
+        """When it was heard last."""
+        self.rebuilt = -math.inf
+        """When it was made anew last."""
+        self._next = 1
+        """The number of the next message that has something to tell."""
+        self._unheard = 0
         self._channel = channel
         self._server = server
         self._settings = settings
         self._silence = 0.0
-        self._filter = settings.trigger == "timestamp"
+        self._filters = _filters(settings, server)
         publishing = settings.seconds("publishing") or group.period / 1e9
         sampling = settings.seconds("sampling")
-        self._publishing = max(0.001, publishing)
-        self._sampling = publishing if sampling is None else sampling
+        self._publishing = max(0.001, publishing, server.limits.publishing)
+        self._sampling = max(publishing if sampling is None else sampling, server.limits.sampling)
 
-    async def create(self, now: float) -> None:
-        """Create it. Raises NotConnected, Timeout."""
+    async def create(self, now: float, others: int) -> None:
+        """Create it; `others`: how many this session has already. Raises NotConnected, Timeout."""
+        if 0 < self._server.limits.subscriptions <= others:
+            raise refused(self._channel.url, StatusCodes.BadTooManySubscriptions)  # it has said so already
         keep_alive = max(1, math.ceil((self._settings.seconds("keep_alive") or 5.0) / self._publishing))
         request = ua.CreateSubscriptionRequest(
             Parameters=ua.CreateSubscriptionParameters(
@@ -110,54 +124,89 @@ class Subscription:
         )
         answer = (await self._channel.call(request, ua.CreateSubscriptionResponse)).Parameters
         self.id = answer.SubscriptionId
+        self._next = 1
+        if (slower := answer.RevisedPublishingInterval / 1000) > self._publishing * 1.01:
+            self._server.notes[f"publishing {self._publishing:g} s"] = f"the server sends each {slower:g} s"
+            self._publishing = slower  # so that what is sampled in between fits the queues
         # One more publishing interval than promised: the server counts from its own clock's ticks.
         intervals = answer.RevisedMaxKeepAliveCount + 1
         self._silence = intervals * answer.RevisedPublishingInterval / 1000 + self._settings.wait
         self.heard(now)
 
+    async def delete(self) -> None:
+        """Have the server forget it. Raises NotConnected, Timeout."""
+        request = ua.DeleteSubscriptionsRequest(Parameters=ua.DeleteSubscriptionsParameters([self.id]))
+        await self._channel.call(request, ua.DeleteSubscriptionsResponse)
+
     def heard(self, now: float) -> None:
         """Note a sign of life."""
-        self.deadline = now + self._silence
+        self.last, self.deadline = now, now + self._silence
+
+    def missed(self, sequence: int, *, keep_alive: bool) -> range:
+        """Note the number of a message; return those of the messages before it that did not come (Part 4, 5.14.1.1).
+
+        A keep-alive has the number of the next message. Numbers begin at 1, and again after 2³² - 1. A server that
+        counts otherwise, whose messages seem to be lost time after time, is not believed.
+        """
+        before = self._next
+        if keep_alive:
+            self._next = max(before, sequence)
+        else:
+            self._next = 1 if sequence >= _LAST else sequence + 1
+        if sequence <= before:
+            self._unheard = 0 if sequence == before else self._unheard
+            return range(0)
+        self._unheard += 1
+        return range(max(before, sequence - _MISSED), sequence) if self._unheard <= _BELIEVED else range(0)
 
     async def watch(self, items: Sequence[Item]) -> None:
-        """Have nodes watched; one that the server refuses is left unwatched, to be tried again."""
-        left = await self._watch(items)
-        if left:
-            # A server that knows no filter tells changes of the value alone, which is better than nothing.
-            self._filter = False
-            await self._watch(left)
+        """Have nodes watched; one that the server refuses is left unwatched, to be tried again.
 
-    async def _watch(self, items: Sequence[Item]) -> list[Item]:
+        Raises:
+            Refused: it has no room for them, with the status by which it says so. NotConnected, Timeout.
+        """
+        # A server that knows no filter tells changes of the value alone, which is better than nothing; one that knows
+        # no deadband on a node (a text, or without EURange) may yet know the trigger.
+        left: Sequence[Item] = items
+        for filter_ in self._filters:
+            if left:
+                left = await self._watch(left, filter_)
+        for item in left:
+            item.present = False
+
+    async def _watch(self, items: Sequence[Item], filter_: ua.DataChangeFilter | None) -> list[Item]:
         """Ask for items; return those that were refused for their filter."""
 
         async def ask(part: list[Item]) -> list[ua.MonitoredItemCreateResult]:
             parameters = ua.CreateMonitoredItemsParameters(
                 SubscriptionId=self.id,
                 TimestampsToReturn=ua.TimestampsToReturn.Both,
-                ItemsToCreate=[self._item(item) for item in part],
+                ItemsToCreate=[self._item(item, filter_) for item in part],
             )
             request = ua.CreateMonitoredItemsRequest(Parameters=parameters)
             return list((await self._channel.call(request, ua.CreateMonitoredItemsResponse)).Results)
 
-        refused = []
+        unfiltered = []
         for item, result in zip(items, await in_chunks(items, self._server.limits, "items", ask), strict=True):
             status = result.StatusCode.value
             if status < BAD:
                 item.monitored = result.MonitoredItemId
-            elif status in _NO_FILTER and self._filter:
-                refused.append(item)
+            elif status in NO_ROOM:
+                raise refused(self._channel.url, status)
+            elif status in _NO_FILTER and filter_ is not None:
+                unfiltered.append(item)
             else:
                 item.present = False
-        return refused
+        return unfiltered
 
-    def _item(self, item: Item) -> ua.MonitoredItemCreateRequest:
+    def _item(self, item: Item, filter_: ua.DataChangeFilter | None) -> ua.MonitoredItemCreateRequest:
         fits = math.ceil(self._publishing / max(self._sampling, FASTEST))
         parameters = ua.MonitoringParameters(
             ClientHandle=item.handle,
             SamplingInterval=self._sampling * 1000,
-            Filter=ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp) if self._filter else None,
+            Filter=filter_,
             QueueSize=self._settings.queue or fits + 1,
-            DiscardOldest=True,
+            DiscardOldest=self._settings.discard == "oldest",
         )
         assert item.target.node is not None  # noqa: S101 - it was read a moment ago
         return ua.MonitoredItemCreateRequest(
@@ -179,3 +228,18 @@ class Subscription:
         await in_chunks(watched, self._server.limits, "items", ask)
         for item in watched:
             item.monitored = 0
+
+
+def _filters(settings: Settings, server: Server) -> tuple[ua.DataChangeFilter | None, ...]:
+    """Return the filters to try on each node, the best first (Part 4, 7.22.2)."""
+    if not server.filters:
+        return (None,)
+    deadband, percent = settings.deadband
+    filters = []
+    if deadband:
+        kind = ua.DeadbandType.Percent if percent else ua.DeadbandType.Absolute
+        trigger = ua.DataChangeTrigger.StatusValue
+        filters.append(ua.DataChangeFilter(Trigger=trigger, DeadbandType=kind, DeadbandValue=deadband))
+    elif settings.trigger == "timestamp":
+        filters.append(ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp))
+    return (*filters, None)

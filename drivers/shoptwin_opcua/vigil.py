@@ -1,4 +1,4 @@
-"""Whether the server behind a live session is still the one that was connected to: its namespaces, its start, its clock."""
+"""Whether the server behind a live session is the one that was connected to: its namespaces, its start, its clock."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Vigil:
         self._namespaces(uris(array))
         self._started(_time(start))
         if (time := _time(current)) > 0:
-            self._ahead = time - round(now * 1e9)
+            self._ahead = self._server.ahead = time - round(now * 1e9)
 
     def at(self, now: float) -> int:
         """Return what the server's clock showed, 0 where it has told no time."""
@@ -57,7 +57,8 @@ class Vigil:
 
     def _namespaces(self, now: tuple[str, ...]) -> None:
         before = self._server.namespaces
-        if now and now[: len(before)] != before:
+        same = len(now) >= len(before) and all(not uri or uri == now[index] for index, uri in enumerate(before))
+        if now and not same:
             raise NotConnected(
                 f"{self._channel.url} has other namespaces than a moment ago", "it is connected and looked up anew"
             )

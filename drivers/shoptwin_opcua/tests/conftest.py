@@ -48,13 +48,17 @@ def serve(_servers: dict[str, NodeOpcua]) -> Callable[..., NodeOpcua]:
 def connected() -> Callable[..., Any]:
     """Give a context of a connection that is connected and closed: `connected(server, mode="poll")`.
 
-    Without security, unless the settings say so; `by`: a gateway that keeps certificates.
+    Without security, unless the settings say so; `by`: a gateway that keeps certificates; `memory`: what it remembers.
     """
 
     @asynccontextmanager
-    async def make(server: NodeOpcua, *, by: OpcUaPlugin = plugin, **settings: Any) -> AsyncIterator[Any]:
+    async def make(
+        server: NodeOpcua, *, by: OpcUaPlugin = plugin, memory: str = "", **settings: Any
+    ) -> AsyncIterator[Any]:
         options = {"url": server.url, "timeout": "2s", "keep_alive": "1s", "security": "none"} | settings
         connection = by.open(by.Settings(**options))
+        if memory:
+            connection.recall(memory)
         try:
             await connection.connect()
             yield connection

@@ -53,7 +53,7 @@ class Polled(Protocol):
         """Read all points of a group once: each point is in exactly one of the batches (one batch a kind of value).
 
         A point that alone cannot be read is Bad in its batch; the others go on. A waveform is left out until the device
-        has a new one.
+        has a new one. Beside them may stand what the device tells belatedly (`SampleBatch.backfill`).
 
         Raises:
             NotConnected, Timeout: nothing could be read; the runtime closes and connects anew.

@@ -26,8 +26,8 @@ const { values: args } = parseArgs({
     nodes: { type: "string", default: "0" },
     period: { type: "string", default: "1000" }, // ms between two values of n0 …
     "max-nodes-per-read": { type: "string", default: "0" },
-    "max-items-per-call": { type: "string", default: "0" },
     "max-nodes-per-browse": { type: "string", default: "0" },
+    "max-items-per-call": { type: "string", default: "0" },
     "max-browse-points": { type: "string", default: "0" }, // continuation points a session
     "references-per-node": { type: "string", default: "0" }, // that one answer to Browse has at most
     "max-subscriptions": { type: "string", default: "0" }, // a session
@@ -45,12 +45,14 @@ const { values: args } = parseArgs({
     key: { type: "string", default: "" },
     "user-pki": { type: "string", default: "" }, // users may log in by certificates that lie in its trust list
     strict: { type: "boolean", default: false }, // a client's certificate must be in the trust list
+    history: { type: "string", default: "0" }, // so many values are kept of Double, Int32 and n0 …
     path: { type: "string", default: "" },
     pki: { type: "string", default: "" },
     empty: { type: "boolean", default: false }, // an address space without any node of ours
     companion: { type: "boolean", default: false }, // machines by companion specifications, beside ours
     plant: { type: "string", default: "0" }, // that many variables with units, in folders of a hundred
     alias: { type: "string", default: "" }, // the host name that its endpoints tell
+    truth: { type: "string", default: "" }, // variables t0 … that can be judged, by a clock from then on (ms since 1970)
   },
 });
 
@@ -174,6 +176,11 @@ async function main() {
       engineeringUnits: makeEUInformation("C16", "mm/s", "millimetre per second"),
       value: { dataType: DataType.Double, value: 2.5 },
     });
+    if (+args.history) {
+      const kept = ["Double", "Int32", ...Array.from({ length: +args.nodes }, (_, i) => `n${i}`)];
+      for (const name of kept)
+        space.installHistoricalDataNode(nodes.get(name), { maxOnlineValues: +args.history });
+    }
     let tick = 0;
     setInterval(() => {
       tick += 1;
@@ -187,6 +194,15 @@ async function main() {
     if (args.companion) addMachines(space, namespace);
     if (+args.plant) addPlant(namespace, +args.plant);
   }
+
+  const truths = 18;
+  const addTruth = (first, last) => {
+    // In other namespaces the same names stand for others: who goes on with an old index is found out.
+    const others = space.getNamespaceArray().filter((each) => each.namespaceUri.startsWith("urn:shoptwin:other:"));
+    [namespace, ...others].forEach((each, shift) =>
+      require("./opcua_truth.js").addTruth(each, +args.truth, first, last, shift * truths));
+  };
+  if (args.truth && !args.empty) addTruth(0, truths);
 
   const does = {
     // {"do": "set", "name", "type", "value", "status"?, "array"?}
@@ -203,6 +219,7 @@ async function main() {
     },
     add: ({ name, type, value }) => (add(name, DataType[type], value), {}),
     remove: ({ name }) => (space.deleteNode(nodes.get(name).nodeId), nodes.delete(name), {}),
+    build: ({ first, last }) => (addTruth(first, Math.min(last, truths)), {}), // what --truth has, where it began empty
     counts: () => ({
       sessions: server.engine.currentSessionCount,
       subscriptions: server.engine.currentSubscriptionCount,
@@ -216,6 +233,25 @@ async function main() {
     },
     drop: () => (subscriptions(server).forEach((each) => each.terminate()), {}), // as if they had timed out
     refused: () => ({ refused: fs.readdirSync(path.join(pki, "rejected")).length }),
+    // its subscriptions say nothing from now on, not even that they live
+    mute: () => (subscriptions(server).forEach((each) => { each._tick = () => {}; }), {}),
+    // the next answer with values is lost on the way; without `keep` the server forgets it, too
+    swallow: ({ keep }) => {
+      for (const session of Object.values(server.engine._sessions)) {
+        const engine = session.publishEngine;
+        const sends = engine._send_response_for_request;
+        engine._send_response_for_request = (request, response) => {
+          const told = response.notificationMessage;
+          if (!told?.notificationData?.length) return sends.call(engine, request, response);
+          engine._send_response_for_request = sends;
+          if (keep) return;
+          const each = engine.getSubscriptionById(response.subscriptionId);
+          setTimeout(() => each.acknowledgeNotification(told.sequenceNumber), 100);
+        };
+      }
+      return {};
+    },
+    namespace: ({ uri }) => ((space.getNamespaceArray().at(-1).namespaceUri = uri), {}),
     // the operator's move: what was refused is trusted from now on
     trust: async ({ user }) => {
       const manager = user ? users : certificates;
