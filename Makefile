@@ -29,8 +29,8 @@ test: $(READY)    ## every test but the slow ones
 test-all: $(READY) ## the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
-faults: $(READY)  ## 10,000 seeded faults on Modbus links; ARGS="--fault tcp/reply/late/7" repeats one
-	$(BIN)/python -m pytest -m "slow or not slow" tests/system/modbus $(ARGS)
+faults: $(READY)  ## 10,000 seeded faults of Modbus, 1,000 of OPC UA; ARGS="--fault tcp/reply/late/7", "--round poll/none/cut/4" repeats one
+	$(BIN)/python -m pytest -m "slow or not slow" tests/system/modbus tests/system/opcua $(ARGS)
 
 check: $(READY)   ## lint, types, import rules, docs
 	$(BIN)/ruff check .
