@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from shoptwin_opcua.values import Block, Values
 
 BAD = int(StatusCode.BAD)
-_MISMATCH = np.uint32(StatusCode.BAD_TYPE_MISMATCH)
 _COLUMNS = ("tag", "values", "status", "source_time", "server_time")
 _KINDS = {
     decode.BOOLEAN: ValueKind.BOOL,
@@ -57,10 +56,8 @@ class Places:
     def __init__(self, targets: Iterable[Target]) -> None:
         self.targets = list(targets)
         self.tags = np.array([target.tag for target in self.targets], np.int32)
-        self.waves = np.array([target.wish is ValueKind.WAVEFORM or target.parted for target in self.targets], bool)
-        """Which are to be waveforms, or parts of something: a single number is none, and has none."""
-        self.shared = np.array([bool(target.others) for target in self.targets], bool)
-        """Which are asked for by several tags."""
+        self.apart = np.array([each.wish is ValueKind.WAVEFORM or each.parted for each in self.targets], bool)
+        """Which are looked at one by one: waveforms and parts, of which a single number is neither."""
 
 
 class _Column:
@@ -80,7 +77,7 @@ class _Column:
             )  # fmt: skip
             self.parts.append((np.array(order), of_rows))
         places, whole = self.parts[0]
-        if len(self.parts) > 1:
+        if len(self.parts) > 1 or (places[1:] < places[:-1]).any():
             places = np.concatenate([part for part, _ in self.parts])
             by_place = places.argsort(kind="stable")
             columns: dict[str, Any] = {
@@ -121,22 +118,18 @@ class Columns:
     def extend(self, places: Places, values: Values, at: NDArray[np.intp]) -> None:
         """Take an answer; `at` [n] is the place of each of its values, -1 for one that is not wanted."""
         for index, row in values.rows:
-            if (one := int(at[index])) >= 0:
-                target = places.targets[one]
-                for each in (target, *target.others):
-                    self._add(self._count + index, each.tag, each.wish, each.rate, each.part(row))
+            self._one(places, int(at[index]), self._count + index, row)
         for block in values.blocks:
-            place = at[block.at]
-            wanted = place >= 0
-            self._take(places, block if wanted.all() else block.where(wanted), place[wanted])
-            if places.shared.any():
-                self._no_parts(places, place[wanted & places.shared[place]])
+            wanted = at[block.at] >= 0
+            asked = block if wanted.all() else block.where(wanted)
+            apart = places.apart[at[asked.at]]
+            if apart.any():
+                for index, row in asked.where(apart).in_rows():
+                    self._one(places, int(at[index]), self._count + index, row)
+                asked = asked.where(~apart)
+            if len(asked.at):
+                self._take(places, asked, at[asked.at])
         self._count += values.count
-
-    def _no_parts(self, places: Places, at: NDArray[np.intp]) -> None:
-        """Say of the other tags of these places that what came has no parts."""
-        for other in [other for one in at.tolist() for other in places.targets[one].others]:
-            self.bad(other.tag, StatusCode.BAD_TYPE_MISMATCH)
 
     def batches(self, group: str, clock: int = 0) -> list[SampleBatch]:
         """Return what was collected, one batch a kind of value; `clock` as `times.plausible` has it."""
@@ -158,17 +151,20 @@ class Columns:
         column[4].append(source)
         column[5].append(server)
 
+    def _one(self, places: Places, place: int, order: int, row: Row) -> None:
+        if place >= 0:
+            target = places.targets[place]
+            for each in (target, *target.others):
+                self._add(order, each.tag, each.wish, each.rate, each.part(row))
+
     def _take(self, places: Places, block: Block, at: NDArray[np.intp]) -> None:
         """Take scalars of one type; what `_add` does, for many at a time."""
-        if not len(at):
-            return
         order, kind = block.at + self._count, _KINDS[block.type]
-        status = np.where(places.waves[at] & (block.status < BAD), _MISMATCH, block.status)
         batch = SampleBatch.of(
             "", kind, places.tags[at], block.values,
-            status=status, source_time=block.source_time, server_time=block.server_time,
+            status=block.status, source_time=block.source_time, server_time=block.server_time,
         )  # fmt: skip
-        bad = status >= BAD
+        bad = block.status >= BAD
         if bad.any():
             lost = replace(batch.where(bad), kind=ValueKind.F8, values=np.full(int(bad.sum()), np.nan))
             self._column(ValueKind.F8).parts.append((order[bad], lost))

@@ -10,7 +10,7 @@ import numpy as np
 from shoptwin_opcua.decode import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +31,11 @@ class Block(NamedTuple):
         """Return these alone; `wanted` is bool [n]."""
         columns: list[NDArray[Any]] = [column[wanted] for column in self[1:]]
         return Block(self.type, *columns)
+
+    def in_rows(self) -> Iterator[tuple[int, Row]]:
+        """Yield each with its index, as a row."""
+        for index, *value in zip(*(column.tolist() for column in self[1:]), strict=True):
+            yield index, Row(self.type, *value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,7 @@ class Values:
         """Return one row a value, in the order of the answer."""
         found = dict(self.rows)
         for block in self.blocks:
-            columns = (column.tolist() for column in block[1:])
-            for index, *value in zip(*columns, strict=True):
-                found[index] = Row(block.type, *value)
+            found.update(block.in_rows())
         return [found[index] for index in range(self.count)]
 
 

@@ -31,6 +31,7 @@ TICKS = st.sampled_from(
 ) | st.integers(EPOCH, EPOCH + LAST // 100 + 2)
 FINE = st.sampled_from([0, 99, 100, 807, 9999, 10_000, 65_535])
 MASKS = st.integers(0, 63) | st.sampled_from([0x0D, 0x0F, 0x1D, 0x3F, 0x4D, 0x8D])
+FIELDS = st.sampled_from(["", "", "", "#[0]", "#[1]", "#Speed"])
 STATUSES = st.sampled_from([0, 0x40000000, 0x40920000, 0x80000000, 0x800F0000, 0xFFFFFFFF])
 
 
@@ -129,10 +130,20 @@ def test_garbage_is_garbage_to_both(data):
 @given(messages, st.data())
 def test_both_paths_give_the_same_batches(values, data):
     """Batches are the same by either path: kinds in the same order, values, types and order within; NaN is Bad."""
-    places = Places(
-        Target(100 + i, parse(f"i={i}"), data.draw(wishes), None, data.draw(st.sampled_from([None, 50.0])))
+    targets = [
+        Target(
+            100 + i,
+            parse(f"i={i}{data.draw(FIELDS)}"),
+            data.draw(wishes),
+            None,
+            data.draw(st.sampled_from([None, 50.0])),
+        )
         for i in range(len(values))
-    )
+    ]
+    for target in targets:
+        if target.parted and data.draw(st.booleans()):
+            target.others.append(Target(1000 + target.tag, parse("i=1#[0]"), None, None, None))
+    places = Places(targets)
     skipped = data.draw(st.sets(st.integers(0, max(0, len(values) - 1)), max_size=3))
     at = np.array([-1 if i in skipped else i for i in range(len(values))], np.intp)
     found = []
