@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from shoptwin.sdk import Peeker, Point, ProfileInfo, ScanReport, ScanWish, TagDefaults
+    from shoptwin.sdk import ConfigError, Peeker, Point, ProfileInfo, ScanReport, ScanWish, TagDefaults
 
 
 class ModbusPlugin:
@@ -37,16 +37,16 @@ class ModbusPlugin:
         """Check that the device's settings let a tag be read. Raises BadAddress with the key to change in its hint."""
         unreadable.check(point, settings.unit, settings.reach)
 
-    def look_in(self, directory: Path) -> None:
-        """Take up a plant's own profiles. Raises ConfigError naming the file and the register."""
-        self._profiles.look_in(directory)
+    def look_in(self, directory: Path) -> Sequence[ConfigError]:
+        """Take up a plant's own profiles; return what is wrong with those that cannot be used, by file and register."""
+        return self._profiles.look_in(directory)
 
     def profiles(self) -> Sequence[ProfileInfo]:
         """Return every profile, by id."""
         return self._profiles.infos()
 
     def describe(self, address: str) -> TagDefaults | None:
-        """Return what a profile says of this address, None where it names no register of one."""
+        """Return what a profile says of this address, None where it names no register of one. Raises BadProfile."""
         return self._profiles.describe(address)
 
     def open(self, settings: ModbusSettings) -> ModbusConnection:

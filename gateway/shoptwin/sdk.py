@@ -21,7 +21,7 @@ from shoptwin.domain.discovery import (
     ScanWish,
     Verdict,
 )
-from shoptwin.domain.errors import AuthFailed, BadAddress, ConfigError, DriverError, NotConnected, Timeout
+from shoptwin.domain.errors import AuthFailed, BadAddress, BadProfile, ConfigError, DriverError, NotConnected, Timeout
 from shoptwin.domain.ports import (
     Address,
     Browsable,
@@ -50,6 +50,7 @@ __all__ = [
     "Address",
     "AuthFailed",
     "BadAddress",
+    "BadProfile",
     "Browsable",
     "BrowseWish",
     "Candidate",

@@ -36,10 +36,15 @@ def unknown(text: str, what: str, word: str, known: Iterable[str]) -> NoReturn:
     names = list(known)
     near = SYNONYMS.get(word.lower())
     if near is None or near not in names:
-        close = {name.lower(): name for name in names}
-        near = next((close[match] for match in get_close_matches(word.lower(), close, 1, 0.5)), None)
+        near = nearest(word, names)
     shown = ", ".join(names) + (" to bit15" if "bit0" in names else "")
     refuse(text, f"{word!r} is not a {what}", f"did you mean {near}? Known: {shown}" if near else f"known: {shown}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that was most likely meant, None where none is near."""
+    close = {name.lower(): name for name in known}
+    return next((close[match] for match in get_close_matches(word.lower(), close, 1, 0.5)), None)
 
 
 def refuse(text: str, what: str, hint: str) -> NoReturn:

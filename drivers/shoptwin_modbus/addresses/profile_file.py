@@ -14,6 +14,7 @@ import numpy as np
 from shoptwin.sdk import BadAddress, ConfigError, CurrentLoop, ProfileInfo, ProfileTag, Role, TagDefaults, ValueKind
 from shoptwin_modbus.addresses.address import TABLES, parse_address
 from shoptwin_modbus.addresses.codecs import Values
+from shoptwin_modbus.addresses.wording import reword
 from shoptwin_modbus.poll.layout import span_of
 from shoptwin_modbus.poll.planning import order
 from shoptwin_modbus.target import ModbusSettings
@@ -151,8 +152,7 @@ def _form(form: type[T], table: Mapping[str, Any], where: str) -> T:
     try:
         return msgspec.convert(table, form)
     except msgspec.ValidationError as error:
-        keys = ", ".join(each.name for each in msgspec.structs.fields(form))
-        _refuse(where, str(error).replace("`$.", "`"), f"its keys are {keys}")
+        _refuse(where, *reword(error, form, table))
 
 
 def _settings(form: ProfileForm, path: Path) -> None:

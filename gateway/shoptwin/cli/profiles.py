@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shoptwin.domain.device import ProfileInfo, ProfileTag
+    from shoptwin.domain.errors import ConfigError
 
 COLUMNS = ("name", "role", "unit", "device", "address")
 """Of a tag list."""
@@ -50,10 +51,15 @@ def profiles(ctx: click.Context, config_path: Path, as_json: bool) -> None:
     """  # noqa: D301 - click's mark
     if ctx.invoked_subcommand is not None:
         return
-    found = _all(config_path)
+    found, broken = _all(config_path)
     if as_json:
         print_json([_told(each) for each in found])
-        return
+    else:
+        _list(found)
+    _refuse(broken)
+
+
+def _list(found: Sequence[Found]) -> None:
     headings = ("profile", "device", "models", "registers", "driver", "from")
     rows = (
         (i.id, f"{i.vendor}: {i.name}", i.models, len(i.tags), driver, _origin(i)) for driver, i in found
@@ -85,7 +91,10 @@ def show(
     """  # noqa: D301 - click's mark
     if as_json and form:
         raise click.UsageError("--json goes with neither --toml nor --csv.")
-    found = _of(profile, _all(config_path))
+    every, broken = _all(config_path)
+    if profile.lower() not in [each.info.id for each in every]:
+        _refuse(broken)
+    found = _of(profile, every)
     tags = _picked(found.info, register)
     if as_json:
         print_json(_told(found) | {"tags": [asdict(tag) for tag in tags]})
@@ -97,16 +106,28 @@ def show(
         _print(found.info, tags)
 
 
-def _all(config_path: Path) -> list[Found]:
+def _all(config_path: Path) -> tuple[list[Found], list[ConfigError]]:
+    """Return every profile that can be used, and what is wrong with the others."""
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.domain.ports import Profiled  # noqa: PLC0415 - numpy comes with it
 
-    found = []
+    found: list[Found] = []
+    broken: list[ConfigError] = []
     for name, plugin in plugins().items():
         if isinstance(plugin, Profiled):
-            plugin.look_in(config_path.parent / "profiles" / name)
+            broken += plugin.look_in(config_path.parent / "profiles" / name)
             found += [Found(name, info) for info in plugin.profiles()]
-    return found
+    return found, broken
+
+
+def _refuse(broken: Sequence[ConfigError]) -> None:
+    """Raise what is wrong with profiles, where anything is."""
+    from shoptwin.domain.errors import ConfigError  # noqa: PLC0415 - as above
+
+    if len(broken) == 1:
+        raise broken[0]
+    if broken:
+        raise ConfigError("\n".join(f"{error.message}; {error.hint}" for error in broken), "Correct them one by one")
 
 
 def _of(profile: str, found: Sequence[Found]) -> Found:

@@ -57,15 +57,10 @@ class Devices:
         return tuple(device for device in built if device is not None)
 
     def _take_up_profiles(self) -> None:
-        """Let each driver in use look for the plant's own profiles; where that fails, addresses cannot be judged."""
+        """Let each driver in use look for the plant's own profiles; a broken one is wrong where a tag needs it."""
         for plugin in {plugin.name: plugin for plugin in self.plugins.values() if plugin is not None}.values():
-            if not isinstance(plugin, Profiled):
-                continue
-            try:
-                plugin.look_in(self._profiles / plugin.name)
-            except ConfigError as error:
-                self._problems.elsewhere(error)
-                self.plugins.update({name: None for name, own in self.plugins.items() if own is plugin})
+            if isinstance(plugin, Profiled):
+                self._files.notes += map(str, plugin.look_in(self._profiles / plugin.name))
 
     def _device(self, table: object, at: Path) -> Device | None:
         problems = self._problems

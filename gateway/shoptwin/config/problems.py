@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path as FilePath
 
     from shoptwin.config.lines import Path
+    from shoptwin.domain.errors import ShoptwinError
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 MOST_SPANS = 5
@@ -118,7 +119,7 @@ class Problems:
         else:
             self.add(path[: len(path) - len(within)], f"needs a value in the column '{key_path((*within, key))}'", cure)
 
-    def elsewhere(self, error: ConfigError) -> None:
+    def elsewhere(self, error: ShoptwinError) -> None:
         """Note what is wrong with a file that this one makes use of; the error says which."""
         told = error.message + (f"; {error.hint}" if error.hint else "")
         if told not in self._elsewhere:

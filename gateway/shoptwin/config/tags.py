@@ -9,7 +9,7 @@ from shoptwin.config.decoding import decode
 from shoptwin.config.forms import TagForm
 from shoptwin.config.problems import did_you_mean
 from shoptwin.domain.device import Point, TagDefaults
-from shoptwin.domain.errors import ShoptwinError
+from shoptwin.domain.errors import BadProfile, ShoptwinError
 from shoptwin.domain.ports import Foreseeing, Profiled
 from shoptwin.domain.tag import CurrentLoop, Limits, Role, Tag, ValueKind
 
@@ -72,14 +72,18 @@ class Tags:
         return tuple(built)
 
     def _described(self, table: Mapping[str, object]) -> TagDefaults | None:
-        """Return what a profile knows of the tag; None where its device is wrong, so that nobody can say."""
+        """Return what a profile knows of the tag; None where device or profile is wrong: nobody can say."""
         device, address = table.get("device"), table.get("address")
         if self._devices is None or not isinstance(device, str) or device not in self._devices:
             return TagDefaults()
         if (plugin := self._devices[device]) is None:
             return None
-        found = plugin.describe(address) if isinstance(plugin, Profiled) and isinstance(address, str) else None
-        return found or TagDefaults()
+        if not isinstance(plugin, Profiled) or not isinstance(address, str):
+            return TagDefaults()
+        try:
+            return plugin.describe(address) or TagDefaults()
+        except BadProfile:
+            return None
 
     def _tag(self, form: TagForm, given: Iterable[str], known: TagDefaults, machine: str, at: Path) -> Tag:
         problems = self._problems
@@ -158,6 +162,8 @@ class Tags:
         elif plugin := self._devices.get(form.device or ""):
             try:
                 return self._address(plugin, self._settings.get(form.device or ""), form.address, form.rate)
+            except BadProfile as error:
+                problems.elsewhere(error)
             except ShoptwinError as error:
                 problems.add((*at, "address"), f"is refused by {plugin.name}: {error.message}", error.hint)
         return None

@@ -51,6 +51,12 @@ class BadAddress(DriverError):
     code = "bad-address"
 
 
+class BadProfile(BadAddress):
+    """The address is by a device profile that is there, but cannot be used: it names the file, not the address."""
+
+    code = "bad-profile"
+
+
 class AuthFailed(DriverError):
     """The device refuses us (user, password, certificate): stop trying, and raise an alarm."""
 

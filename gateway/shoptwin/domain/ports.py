@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.device import Group, Point, ProfileInfo, TagCandidate, TagDefaults, Talk
     from shoptwin.domain.discovery import BrowseWish, FoundMachine, FoundServer, PeekView, ScanReport, ScanWish
+    from shoptwin.domain.errors import ConfigError
     from shoptwin.domain.tag import ValueKind
     from shoptwin.domain.trust import Certificate
 
@@ -156,21 +157,22 @@ class Foreseeing(Protocol):
 class Profiled(Protocol):
     """A plug-in that knows maps of devices; a tag's address may then name an entry of one (`sdm630/voltage_l1`)."""
 
-    def look_in(self, directory: Path) -> None:
+    def look_in(self, directory: Path) -> Sequence[ConfigError]:
         """Take up the plant's own profiles: `directory` is `profiles/<driver>` beside the configuration.
 
         It need not exist. Called at each load of a configuration, before any address is parsed; what was taken up
-        before is replaced as a whole, or kept where an error is raised.
+        before is replaced as a whole.
 
-        Raises:
-            ConfigError: a file cannot be used; it names the file and the entry, with the cure.
+        Returns:
+            What is wrong with each file that cannot be used, with the file, the entry and the cure. An address by one
+            of them is BadProfile, with the same words.
         """
 
     def profiles(self) -> Sequence[ProfileInfo]:
         """Return every profile by id, the plant's own in the place of those of the same id."""
 
     def describe(self, address: str) -> TagDefaults | None:
-        """Return what a profile says of this address, or None where it names no entry of one; never raises."""
+        """Return what a profile says of this address, or None where it names no entry of one. Raises BadProfile."""
 
 
 @runtime_checkable

@@ -121,9 +121,12 @@ def test_what_is_not_known_is_answered_with_the_nearest(shoptwin, words, told):
 
 
 def test_a_profile_that_is_wrong_is_told_by_file_and_register(shoptwin, plant):
-    """It ends as a wrong configuration does, with 78 and the cure."""
+    """The others are listed; then it ends as a wrong configuration does, with 78 and the cure."""
     (plant / "profiles/modbus/oven.toml").write_text(MINE.replace("int16", "in16"))
-    found = shoptwin("profiles", "--config", str(plant / "shoptwin.toml"))
-    assert found.exit_code == 78
-    assert "oven.toml, register temp" in found.stderr
-    assert "did you mean int16?" in found.stderr
+    for more in ((), ("show", "oven")):
+        found = shoptwin("profiles", *more, "--config", str(plant / "shoptwin.toml"))
+        assert found.exit_code == 78
+        assert "oven.toml, register temp" in found.stderr
+        assert "did you mean int16?" in found.stderr
+        assert ("qm30vt2" in found.stdout) == (not more)
+    assert shoptwin("profiles", "show", "qm30vt2", "--config", str(plant / "shoptwin.toml")).exit_code == 0

@@ -14,7 +14,7 @@ from shoptwin.acquire.registry import plugins as installed
 from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain.batch import SampleBatch
 from shoptwin.domain.device import TagDefaults
-from shoptwin.domain.errors import BadAddress, ConfigError
+from shoptwin.domain.errors import BadAddress, BadProfile, ConfigError
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.tag import CurrentLoop, Report, Role, TagTable, ValueKind
@@ -64,10 +64,10 @@ class Meters:
         self.parse_address, self.open, self.loopback = below.parse_address, below.open, below.loopback
         self.looked_in: list[Path] = []
 
-    def look_in(self, directory: Path) -> None:
+    def look_in(self, directory: Path) -> list[ConfigError]:
         self.looked_in.append(directory)
-        if (directory / "wrong.toml").is_file():
-            raise ConfigError(f"{directory / 'wrong.toml'}: register 1 is not one", "write it anew")
+        wrong = directory / "wrong.toml"
+        return [ConfigError(f"{wrong}: register 1 is not one", "write it anew")] if wrong.is_file() else []
 
     def profiles(self) -> tuple[()]:
         return ()
@@ -330,14 +330,29 @@ def test_a_role_that_nobody_says(problems: Any, plugins: Any) -> None:
     assert "rolle is not a known key; did you mean 'role'?" in found
 
 
-def test_profiles_that_are_wrong(problems: Any, plugins: Any, tmp_path: Path) -> None:
-    """A plant's own profile that is wrong is told as it is, and the tags that may need it are not blamed."""
+def _broken(_: str) -> None:
+    """Stand for a driver whose profile of this address is broken."""
+    raise BadProfile("profiles/fake/own.toml, register x: 'role' cannot be 'temprature'", "did you mean 'temperature'?")
+
+
+def test_a_profile_that_nobody_uses(load: Any, problems: Any, plugins: Any, tmp_path: Path) -> None:
+    """A broken profile that no tag needs hides nothing: it is a note, and what is wrong elsewhere is told."""
     plugins["fake"] = Meters(plugins["fake"])
     folder = tmp_path / "profiles" / "fake"
     folder.mkdir(parents=True)
     (folder / "wrong.toml").touch()
-    text = TAG.replace('role = "temperature"\n', "").replace("h1", "own/x") + "scale = 0\n"
+    assert load(TAG).notes == (f"{folder / 'wrong.toml'}: register 1 is not one. write it anew",)
+    (found,) = problems(TAG.replace("h1", "1h"))
+    assert "tag[0].address is refused by fake" in found
+
+
+def test_profiles_that_are_wrong(problems: Any, plugins: Any) -> None:
+    """A plant's own profile that a tag needs is told once as it is, beside all else; no tag is blamed for its role."""
+    plugins["fake"] = Meters(plugins["fake"])
+    plugins["fake"].parse_address = plugins["fake"].describe = _broken
+    second = '[[machine.tag]]\nname = "u"\ndevice = "plc1"\naddress = "own/y"\n'
+    text = TAG.replace('role = "temperature"\n', "").replace("h1", "own/x") + "scale = 0\n" + second
     assert problems(text) == [
         "shoptwin.toml:14: machine[0].tag[0].scale cannot be 0: every value would be the same; leave it out for no scaling",
-        f"{folder / 'wrong.toml'}: register 1 is not one; write it anew",
+        "profiles/fake/own.toml, register x: 'role' cannot be 'temprature'; did you mean 'temperature'?",
     ]

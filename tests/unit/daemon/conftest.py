@@ -50,7 +50,8 @@ class World:
     def parse_address(self, text: str) -> Address:
         return Address(self.profile.get(text, text))
 
-    def look_in(self, _: Path) -> None: ...
+    def look_in(self, _: Path) -> tuple[()]:
+        return ()
 
     def profiles(self) -> Sequence[ProfileInfo]:
         return ()
