@@ -32,6 +32,7 @@ import time
 import tty
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -208,18 +209,25 @@ def opcua_plc() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def strict_plc() -> Iterator[dict[str, str]]:
-    """Serve the page on certificates: encrypted alone, for one user, and for clients whose certificate is trusted."""
-    options = {"policies": "Basic256Sha256", "modes": "SignAndEncrypt", "strict": True}
-    with node(user="shoptwin", password=PASSWORD, **options) as server:
-        yield {"192.0.2.30:4840": f"127.0.0.1:{server.port}", "/srv/plc-pki": str(server.ready["pki"])}
+    """Serve the page on certificates: for one user alone, and for clients whose certificate is trusted."""
+    with node(strict=True, user="shoptwin", password=PASSWORD) as plc:
+        yield {"192.0.2.30:4840": f"127.0.0.1:{plc.port}", "/srv/plc-pki": str(plc.ready["pki"])}
+
+
+@contextmanager
+def small_plc(host: str = "192.0.2.40", **options: object) -> Iterator[dict[str, str]]:
+    """Serve a PLC of the page on small ones, that takes 10 of anything at a time and has one session."""
+    tens = dict.fromkeys(("max_nodes_per_read", "max_nodes_per_browse", "max_items_per_call"), 10)
+    with node(nodes=20, product="CPU 1214C", max_sessions=1, **tens, **options) as plc:
+        yield {f"{host}:4840": f"127.0.0.1:{plc.port}"}
 
 
 @contextmanager
 def node(**options: object) -> Iterator[NodeOpcua]:
-    """Run node-opcua."""
+    """Run node-opcua, which talks encrypted or not at all."""
     if why := missing(ROOT):
         pytest.skip(why)
-    server = NodeOpcua(ROOT, **options)
+    server = NodeOpcua(ROOT, policies="Basic256Sha256", modes="SignAndEncrypt", **options)
     try:
         yield server.start()
     finally:
@@ -287,8 +295,8 @@ def at_tcp(host: str, port: int) -> dict[str, str]:
 
 
 SERVERS: dict[str, Callable[[], AbstractContextManager[dict[str, str]]]] = {
-    "broker": broker, "bus": bus, "old-plc": old_plc, "opcua-plc": opcua_plc, "strict-plc": strict_plc,
-    "transmitter": transmitter,
+    "broker": broker, "bus": bus, "full-plc": partial(small_plc, "192.0.2.41", max_monitored=2), "old-plc": old_plc,
+    "opcua-plc": opcua_plc, "small-plc": small_plc, "strict-plc": strict_plc, "transmitter": transmitter,
 }  # fmt: skip
 """By name: what serves a device of a page, and gives the texts that stand for the page's own."""
 
@@ -416,7 +424,9 @@ def test_commands_run(path: Path, tmp_path: Path) -> None:
 
 def test_pages_take_part() -> None:
     """The pages whose commands need a device are among those that run."""
-    assert {"first-plc", "rtu-bus", "slow-device", "unknown-device"} <= {path.stem for path in pages()}
+    assert {
+        "first-plc", "opcua-certificates", "rtu-bus", "slow-device", "small-plc", "unknown-device",
+    } <= {path.stem for path in pages()}  # fmt: skip
 
 
 @pytest.mark.parametrize(
