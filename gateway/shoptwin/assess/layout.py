@@ -47,7 +47,7 @@ class Layout:
             return tuple(i for role in roles for i, tag in tags.items() if tag.role is role)
 
         waveforms = having(Role.WAVEFORM) if waves else ()
-        scalars = tuple(i for i, tag in tags.items() if tag.role not in IGNORED)
+        scalars = tuple(i for i, tag in tags.items() if tag.role not in IGNORED and tag.numeric)
         if all(tags[i].role in CONTEXTS or (tags[i].role is Role.SPEED and waveforms) for i in scalars):
             scalars = ()
         regimes = having(Role.LOAD, Role.SPEED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoptwin.domain.tag import Level, Role
+from shoptwin.domain.tag import Level, Role, ValueKind
 from shoptwin.domain.timing import DAY, format_duration, iso
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def _notes(config: Config) -> Iterator[str]:
             yield f"{tag.machine}.{tag.name} has no unit: ISO 20816 needs to know that it is in mm/s"
         if tag.limits and not tag.unit:
             yield f"{tag.machine}.{tag.name} has limits and no unit: its alarms cannot say in what"
+        if tag.kind is ValueKind.WAVEFORM and tag.role is not Role.WAVEFORM:
+            yield f'{tag.machine}.{tag.name} is a waveform: no model looks at it without role = "waveform"'
         yield from (f"{tag.machine}.{tag.name}: {told}" for told in _labelled_alike(tag))
     if config.mqtt is not None and not config.mqtt.tls and config.mqtt.password is not None:
         yield "mqtt.url has no TLS: the password crosses the network in the clear (write mqtts://)"
@@ -118,7 +120,7 @@ def _vibration(machine: Machine) -> Feature:
 
 def _process(machine: Machine) -> Feature:
     name = "process model"
-    tags = [tag for tag in machine.tags if tag.role not in NOT_PROCESS]
+    tags = [tag for tag in machine.tags if tag.role not in NOT_PROCESS and tag.numeric]
     regime = CONTEXT | {Role.SPEED} if _of(machine, Role.WAVEFORM) else CONTEXT
     if all(tag.role in regime for tag in tags):
         return Feature(machine.name, name, False, 'add a tag with role = "temperature", "vibration", "current" …')

@@ -110,7 +110,7 @@ class Tags:
             address=form.address or "", unit=form.unit if "unit" in given else known.unit, scale=scale, offset=offset,
             rate=form.rate, period=period, missing=missing, loop=loop, labels=labels,
             limits=tagparts.limits(form.limits, (*at, "limits"), problems) if form.limits else Limits(),
-            report=tagparts.report(form.report, (*at, "report"), problems),
+            report=tagparts.report(form.report, (*at, "report"), problems), kind=address.kind if address else None,
         )  # fmt: skip
 
     def _refuse(self, given: Iterable[str], role: Role, address: Address | None, at: Path) -> None:

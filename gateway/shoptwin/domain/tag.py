@@ -142,6 +142,13 @@ class Tag:
     labels: tuple[tuple[int, str], ...] = ()
     """What the values of an enumeration are called, for people (OPC UA: EnumStrings); the value stays a number."""
     report: Report = Report()
+    kind: ValueKind | None = None
+    """The type of what is read there, where the address says it."""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it may be a number: a model can learn from it."""
+        return self.kind is None or self.kind.numeric
 
     @property
     def scaled(self) -> bool:

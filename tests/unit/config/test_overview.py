@@ -13,7 +13,7 @@ from shoptwin.assess.layout import Layout
 from shoptwin.config import explain, notes
 from shoptwin.config.forms import ISO_20816
 from shoptwin.domain.machine import Machine
-from shoptwin.domain.tag import Limits, Role, Tag, TagTable
+from shoptwin.domain.tag import Limits, Role, Tag, TagTable, ValueKind
 
 TAG = '[[machine.tag]]\nname = "{0}"\ndevice = "plc1"\naddress = "h1"\nrole = "{1}"\nunit = "{2}"\n'
 DEVICE = '[[device]]\nname = "plc1"\ndriver = "fake"\nurl = "fake://a"\n'
@@ -87,22 +87,46 @@ def test_notes(load: Any) -> None:
     assert "ISO 20816" in notes(load(DEVICE + '[[machine]]\nname = "m"\n' + TAG.format("v", "vibration", "")))[0]
 
 
+def test_a_text_is_no_process_value(load: Any, plugins: Any) -> None:
+    """Texts and waveforms are nothing that the process model could learn from; a waveform is told its role."""
+    kinds = {"h1": ValueKind.STR, "h2": ValueKind.WAVEFORM, "h3": ValueKind.I8}
+    plugins["fake"].parse_address = lambda text: SimpleNamespace(kind=kinds[text])
+    serial, wave, temp = (
+        TAG.format(name, "other", "").replace("h1", at)
+        for name, at in (("serial", "h1"), ("wave", "h2"), ("temp", "h3"))
+    )
+    text = DEVICE + '[[machine]]\nname = "m"\n'
+    on = {feature.name: (feature.on, feature.detail) for feature in explain(load(text + serial + wave + temp))}
+    assert on["process model"] == (True, "learns from temp")
+    config = load(text + serial + wave)
+    assert not {feature.name: feature.on for feature in explain(config)}["process model"]
+    assert notes(config) == ('m.wave is a waveform: no model looks at it without role = "waveform"',)
+
+
 def test_two_labels_of_one_name_are_noted(load: Any) -> None:
     """Two values that are called the same cannot be told apart by people, which may be meant or not."""
     tags = TAG.format("s", "state", "") + 'labels = { 0 = "off", 1 = "at work", 2 = "at work" }\n'
     assert notes(load(DEVICE + '[[machine]]\nname = "m"\n' + tags)) == ("m.s: 1 and 2 are both labelled 'at work'",)
 
 
-ROLES = st.lists(st.tuples(st.sampled_from(Role), st.sampled_from(["", "g", "mm/s", "MM/S  rms", "m/s"])), max_size=4)
+ROLES = st.lists(
+    st.tuples(
+        st.sampled_from(Role), st.sampled_from(["", "g", "mm/s", "MM/S  rms", "m/s"]),
+        st.sampled_from([None, ValueKind.F4, ValueKind.STR, ValueKind.WAVEFORM]),
+    ),
+    max_size=4,
+)  # fmt: skip
 
 
 @given(ROLES, st.booleans(), st.booleans())
-def test_it_says_what_the_rooms_do(roles: list[tuple[Role, str]], classed: bool, limited: bool) -> None:
+def test_it_says_what_the_rooms_do(
+    roles: list[tuple[Role, str, ValueKind | None]], classed: bool, limited: bool
+) -> None:
     """Whatever tags a machine has, what is said to be on is what the rooms that do it look at."""
     limits = Limits(hi=1.0) if limited else Limits()
     tags = tuple(
-        Tag(f"m.t{n}", f"t{n}", "m", role, unit, limits=limits if role is not Role.WAVEFORM else Limits())
-        for n, (role, unit) in enumerate(roles)
+        Tag(f"m.t{n}", f"t{n}", "m", role, unit, kind=kind, limits=limits if role is not Role.WAVEFORM else Limits())
+        for n, (role, unit, kind) in enumerate(roles)
     )
     machine = Machine("m", tags, iso20816="group2-rigid" if classed else None)
     on = {feature.name: feature.on for feature in explain(SimpleNamespace(mqtt=None, machines=[machine]))}
