@@ -11,11 +11,13 @@ from asyncua import ua
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from shoptwin.sdk import AuthFailed, NotConnected, Timeout
+from shoptwin.sdk import AuthFailed, NotConnected, StatusCode, Timeout
 from shoptwin_opcua import certificates
 from shoptwin_opcua.errors import NotTrusted, Refused, refused, translated
 from shoptwin_opcua.identity import made, new_key
+from shoptwin_opcua.limits import Limits
 from shoptwin_opcua.plugin import OpcUaPlugin
+from shoptwin_opcua.services import Reading, value_of
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 POLICIES = ("Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss")
@@ -114,6 +116,22 @@ async def test_subscription_over_an_encrypted_channel(serve, bench):
         async for batch in connection.batches([bench.names("Double")]):
             assert batch.values.tolist() == [21.25]
             break
+
+
+async def test_the_fast_path_over_an_encrypted_channel(serve, bench):
+    """An encoded request goes signed and encrypted too, and in several chunks where it is longer than one."""
+    server = serve(secure=True)
+    await bench.accept(server)
+    index = server.ready["namespace"]
+    nodes = [ua.NodeId("Double", index), *(ua.NodeId("missing" * 15 + str(i), index) for i in range(700))]
+    reading = Reading([value_of(node) for node in nodes])
+    async with bench.open(server, mode="poll") as connection:
+        for _ in range(2):
+            (values,) = await reading.values(connection._channel, Limits())
+            first, *others = values.in_rows()
+            assert first.value == 21.25
+            assert {row.status for row in others} == {StatusCode.BAD_NODE_ID_UNKNOWN}
+    assert reading.path == "fast"
 
 
 @pytest.mark.parametrize(
