@@ -12,7 +12,7 @@ from shoptwin_modbus.addresses.address import LAST, TABLES, Table, parse_address
 from shoptwin_modbus.discovery.findings import unpack
 from shoptwin_modbus.discovery.plausible import Reading, weigh
 from shoptwin_modbus.poll.planning import Block, Reach
-from shoptwin_modbus.wire.replies import Garbled, Refused
+from shoptwin_modbus.wire.replies import ELSEWHERE, Garbled, Refused
 
 if TYPE_CHECKING:
     from shoptwin_modbus.target import ModbusSettings
@@ -30,6 +30,10 @@ WORDS = {
     10: "the gateway finds no way to it", 11: "the unit behind the gateway does not answer",
 }  # fmt: skip
 """Refusals in words."""
+MANUALS = {
+    Table.DISCRETE: range(10_001, 20_000), Table.INPUT: range(30_001, 40_000), Table.HOLDING: range(40_001, 50_000),
+}  # fmt: skip
+"""The numbers by which manuals call the addresses of a table, from that of address 0 on."""
 REMEMBERED = 120
 """Readings that are weighed, the latest."""
 BETTER = 12
@@ -71,12 +75,22 @@ class ModbusPeeker:
         refusal = await self._reach()
         if self._block is None:
             why = WORDS.get(refusal.code, str(refusal)) if refusal else "it sends no proper reply, or none at all"
-            raise BadAddress(
-                f"{self._place}{self._suffix} cannot be read: {why}",
-                "addresses count from 0 (a manual's 40101 is holding:100); those that can be read are found with: "
-                "shoptwin scan",
-            )
+            raise BadAddress(f"{self._place}{self._suffix} cannot be read: {why}", self._cure(refusal))
         await self._look_back()
+
+    def _cure(self, refusal: Refused | None) -> str:
+        """Return what to try where an address cannot be read."""
+        if refusal is not None and refusal.code in ELSEWHERE:
+            asked = f"unit {self._unit} was asked: name the one that is meant ({self._place}@7)"
+            return f"{asked}; those that answer are found with: shoptwin scan"
+        numbered = MANUALS.get(self._table)
+        if numbered is not None and self._start in numbered:
+            there = f"{self._table.name.lower()}:{self._start - numbered.start}"
+            return f"addresses count from 0: where a manual writes {self._start}, try {there}"
+        return (
+            "addresses count from 0 (a manual's 40101 is holding:100); those that can be read are found with: "
+            "shoptwin scan"
+        )
 
     async def _reach(self) -> Refused | None:
         """Find the largest block from the address on that is served; return the last refusal.

@@ -122,6 +122,32 @@ async def test_an_address_that_is_not_there(peek, device):
     assert "shoptwin scan" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("address", "cure"),
+    [
+        ("holding:40101", "where a manual writes 40101, try holding:100"),
+        ("input:30001", "where a manual writes 30001, try input:0"),
+        ("holding:30001", "shoptwin scan"),
+    ],
+)
+async def test_a_number_of_a_manual(peek, device, address, cure):
+    """A refused address that manuals count from 40001 or 30001 is told as it is to be written."""
+    device.put(0, 1)
+    with pytest.raises(BadAddress) as caught:
+        await peek(device.port, address)
+    assert cure in caught.value.hint
+
+
+async def test_another_unit_behind_a_gateway(peek, device):
+    """Where a gateway says that the unit does not answer, the cure is the unit and not the address."""
+    device.before = lambda _, function, *__: bytes([function | 0x80, 11])
+    with pytest.raises(BadAddress, match="the unit behind the gateway does not answer") as caught:
+        await peek(device.port, "holding:40000")
+    assert "unit 1 was asked: name the one that is meant (holding:40000@7)" in caught.value.hint
+    assert "shoptwin scan" in caught.value.hint
+    assert "count from 0" not in caught.value.hint
+
+
 async def test_nobody_there(peek, device, port):
     """A unit that is silent is a time-out, a port where nothing listens is not connected."""
     device.silent = {1}
