@@ -221,8 +221,10 @@ def parse_url(url: str) -> Target:
 
 
 def _serial(url: str, parts: SplitResult) -> Target:
-    if parts.netloc or not parts.path.startswith("/dev/"):
+    if parts.netloc or not parts.path:
         raise ValueError(f"url {url!r}: write rtu:///dev/ttyUSB0 with three slashes")
+    if not parts.path.startswith("/dev/"):
+        raise ValueError(f"url {url!r}: a serial port is below /dev/, as in rtu:///dev/ttyUSB0; {parts.path} is not")
     query = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
     if unknown := query.keys() - {"baud", "parity", "stop", "bits"}:
         raise ValueError(f"url {url!r}: unknown {', '.join(sorted(unknown))}; known are baud, parity, stop and bits")

@@ -37,6 +37,7 @@ def test_urls(url, target):
         ({"url": "tcp://192.0.2.10:99999"}, "port"),
         ({"url": "tcp://192.0.2.10/1"}, "no more than tcp://host:port"),
         ({"url": "rtu://dev/ttyUSB0"}, "three slashes"),
+        ({"url": "rtu:///tmp/ttyBOX"}, "a serial port is below /dev/"),
         ({"url": "rtu:///dev/ttyUSB0?speed=9600"}, "unknown speed"),
         ({"url": "rtu:///dev/ttyUSB0?parity=X"}, "parity N, E or O"),
         ({"url": "rtu:///dev/ttyUSB0?baud=fast"}, "baud is a number"),

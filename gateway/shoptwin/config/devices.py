@@ -129,4 +129,6 @@ def device_settings(plugin: Plugin, table: dict[str, Any]) -> Any:  # noqa: ANN4
         return msgspec.convert(table, plugin.Settings)
     except msgspec.ValidationError as error:
         keys = ", ".join(field.encode_name for field in msgspec.structs.fields(plugin.Settings))
-        raise ConfigError(f"The driver {plugin.name} refuses this: {error}", f"Its settings are: {keys}") from error
+        about = "unknown field" in str(error) or "missing required" in str(error)
+        hint = f"Its settings are: {keys}" if about else "" if "url" in str(error) else "Check what --set says"
+        raise ConfigError(f"The driver {plugin.name} refuses this: {error}", hint) from error

@@ -53,6 +53,15 @@ def url(bank: DataBank, free_port: int) -> str:
     return f"tcp://127.0.0.1:{free_port}"
 
 
+def test_a_wrong_url_is_told_without_all_settings(shoptwin: Any) -> None:
+    """The cure of a url that is wrong is in what is said of it; all settings are listed where one is not known."""
+    wrong = shoptwin("peek", "rtu:///tmp/ttyBOX", "holding:0")
+    assert wrong.exit_code == 78
+    assert "a serial port is below /dev/" in wrong.stderr
+    assert "max_block" not in wrong.stderr
+    assert "max_block" in shoptwin("peek", "tcp://127.0.0.1", "holding:0", "--set", "max_blok=4").stderr
+
+
 def test_scan(shoptwin: Any, url: str) -> None:
     """A scan prints a table a unit, and the command that comes next, which runs."""
     found = shoptwin("scan", "modbus", url, "--rate", "1000")
