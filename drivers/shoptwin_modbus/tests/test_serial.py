@@ -100,6 +100,7 @@ async def test_port_in_use_by_another_program(cable, plugin):
         with pytest.raises(NotConnected) as caught:
             await connection.connect()
         assert "in use" in caught.value.message
+        assert "systemctl stop shoptwin" in caught.value.hint
         assert "other program" in caught.value.hint
 
 

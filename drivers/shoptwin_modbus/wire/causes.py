@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _IN_USE = (
     "is in use",
-    "end the other program that has the port open, or write the port alike in the url of each device on it",
+    "the daemon of this box may have it open (systemctl stop shoptwin), or another program: end it; or write the port "
+    + "alike in the url of each device on it",
 )
 
 CURES: dict[int, tuple[str, str]] = {

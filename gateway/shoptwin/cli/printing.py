@@ -54,6 +54,11 @@ def columns() -> int:
     return shutil.get_terminal_size().columns
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Write a number with its word: `1 retry`, `2,000 retries`."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def some(names: Sequence[str], most: int) -> str:
     """Name the first `most`, and say how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

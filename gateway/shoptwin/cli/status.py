@@ -9,7 +9,7 @@ import click
 
 from shoptwin.cli.options import json_option, socket_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import below, pick, some, table, title, wrapped
+from shoptwin.cli.printing import below, counted, pick, some, table, title, wrapped
 from shoptwin.cli.words import learning
 from shoptwin.cli.zone import PlantTime
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from shoptwin.serve.client import Client
 
-_COUNTED = {"requests": "requests", "timeouts": "time-outs", "garbled": "garbled replies", "retries": "retries"}
+_COUNTED = {
+    "requests": ("request", "requests"), "timeouts": ("time-out", "time-outs"),
+    "garbled": ("garbled reply", "garbled replies"), "retries": ("retry", "retries"),
+}  # fmt: skip
 MOST_NAMED = 12
 """Addresses or units that are named in one line."""
 
@@ -132,13 +135,13 @@ def _talks(devices: list[dict[str, Any]]) -> None:
 def _talk(device: dict[str, Any]) -> Iterator[str]:
     """Say in figures how the talk with a device goes; what its driver does not tell is left out."""
     if "requests" in device:
-        yield ", ".join(f"{device[key]:,} {word}" for key, word in _COUNTED.items())
+        yield ", ".join(counted(device[key], *words) for key, words in _COUNTED.items())
         yield f"{device['bytes_sent']:,} bytes sent, {device['bytes_received']:,} received"
         if refused := device["exceptions"]:
-            yield "exceptions: " + ", ".join(f"code {code} {count:,} times" for code, count in refused.items())
+            yield "exceptions: " + ", ".join(f"code {code} {_often(count)}" for code, count in refused.items())
     yield from (f"{what}: {how}" for what, how in device.get("notes", {}).items())
     if torn := device.get("torn_waveforms"):
-        yield f"{torn:,} waveforms dropped: changed while they were read"
+        yield f"{counted(torn, 'waveform', 'waveforms')} dropped: changed while being read"
     if device["polls"] or not device.get("samples"):
         yield f"{device['polls']:,} polls, {device.get('late_polls', 0):,} late, {device['missed_polls']:,} missed"
     else:
@@ -150,6 +153,10 @@ def _talk(device: dict[str, Any]) -> Iterator[str]:
     if certificates := device.get("certificates"):
         yield "certificates valid until " + ", ".join(f"{last[:10]} ({whose})" for whose, last in certificates.items())
     yield f"breaker {device['breaker']}"
+
+
+def _often(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _machines(machines: list[dict[str, Any]], zone: PlantTime) -> None:
