@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 _IN_USE = (
     "is in use",
-    "the daemon of this box may have it open (systemctl stop shoptwin), or another program: end it; or write the port "
-    + "alike in the url of each device on it",
+    "end the daemon (systemctl stop shoptwin) or other program that has it open, or write it alike in each url",
 )
 
 CURES: dict[int, tuple[str, str]] = {
