@@ -12,7 +12,7 @@ import msgspec
 from shoptwin.config import sheet
 from shoptwin.config.decoding import plain_type
 from shoptwin.config.forms import TagForm
-from shoptwin.config.problems import Row, did_you_mean, nearest
+from shoptwin.config.problems import Row, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16 * 2**20
 """Of one list: a hundred thousand tags."""
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How files of spreadsheets begin: .xlsx and .ods, and the old .xls."""
 _APART = re.compile(r"[;\s]+")
 _BETWEEN = ";, "
 _PAIRS = re.compile(r"[;,\s]+(?=[^\s;,=]+\s*=)")
@@ -100,6 +102,9 @@ class TagLists:
             return None
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
+        if raw.startswith(_WORKBOOKS):
+            self._problems.add(at, f"names a workbook ({path})", "save the sheet as CSV UTF-8, and name that file here")
+            return None
         if len(raw) > MOST_BYTES:
             self._problems.add(at, f"cannot be read ({path}): it is larger than {MOST_BYTES >> 20} MiB")
             return None
@@ -110,13 +115,18 @@ class TagLists:
         at = (*at, found.header)
         self._mark(at, Row(name, found.header, {heading: heading for heading in found.headings}))
         known: list[str] = []
+        listed = False
         for heading in found.headings:
-            column = "" if heading.startswith(sheet.COMMENT) else heading
+            column = "" if heading.startswith(sheet.COMMENT) else heading.lower()
             if column in known and column:
                 self._problems.add((*at, heading), "is there twice", "take one of the two away")
             elif column and column not in columns():
                 meant = nearest(heading, columns())
-                cure = did_you_mean(heading, columns()) + (f" Known: {', '.join(columns())}" if meant else "")
+                cure = f"did you mean '{meant}'? " if meant else ""
+                cure += f"a column for people begins with {sheet.COMMENT}: '{sheet.COMMENT} {heading}'"
+                if not listed:
+                    cure += f"; known: {', '.join(columns())}"
+                listed = True
                 self._problems.add((*at, heading), "is not a known column", cure)
                 column = meant if meant and meant not in found.headings else ""
             known.append("" if column in known else column)

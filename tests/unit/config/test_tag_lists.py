@@ -202,8 +202,8 @@ def test_a_change_is_seen(listed: Any) -> None:
         (ROW.replace("temperature", ""), "press-3.csv row 2: needs a value in the column 'role'; one of: vibration"),
         (ROW.replace("temp,", ","), "press-3.csv row 2: needs a value in the column 'name'; the tag's name"),
         (ROW.replace("temp,", "spindle temp,"), "press-3.csv row 2, column name: cannot be 'spindle temp': it has a space in it"),
-        (ROW.replace("role", "rolle"), "press-3.csv row 1, column rolle: is not a known column; did you mean 'role'? Known: name, role, id"),
-        ("name,role,device,address,xyz\n", "press-3.csv row 1, column xyz: is not a known column; one of: name, role, id"),
+        (ROW.replace("role", "rolle"), "press-3.csv row 1, column rolle: is not a known column; did you mean 'role'? a column for people begins with #: '# rolle'; known: name, role, id"),
+        ("name,role,device,address,xyz\n", "press-3.csv row 1, column xyz: is not a known column; a column for people begins with #: '# xyz'; known: name, role, id"),
         ("name,role,device,address,name\n", "press-3.csv row 1, column name: is there twice"),
         (ROW.replace("address\n", "address,limits.hi\n").replace("h100\n", "h100,abc\n"), "press-3.csv row 2, column limits.hi: must be a number, not text ('abc')"),
         (ROW.replace("address\n", "address,limits.hi\n").replace("h100\n", "h100,80,5\n"), "press-3.csv row 2: has a cell that no heading stands above; a cell that has the separator in it stands in quotes; numbers have a decimal point here"),
@@ -271,6 +271,28 @@ def test_lists_that_cannot_be_read(told: Any, tmp_path: Path, value: str, told_a
         file.truncate(MOST_BYTES + 1)
     (found,) = told(ROW, LISTED.replace('"press-3.csv"', value))
     assert f"shoptwin.toml:10: {told_as}" in found
+
+
+@pytest.mark.parametrize("begin", ["PK\x03\x04", "\xd0\xcf\x11\xe0"])
+def test_a_workbook(told: Any, begin: str) -> None:
+    """A workbook is told as that, with the way to a list."""
+    (found,) = told(begin + "\0\0", encoding="latin-1")
+    assert "machine[0].tag_list names a workbook (" in found
+    assert found.endswith("save the sheet as CSV UTF-8, and name that file here")
+
+
+def test_capitals_in_headings(listed: Any) -> None:
+    """Headings may be written with capitals."""
+    assert listed(ROW.replace("name,role", "Name,ROLE")) == listed(ROW)
+
+
+def test_unknown_headings(told: Any) -> None:
+    """Of unknown headings the first lists the columns that there are; each is told how a column for people begins."""
+    first, second = told(ROW.replace("address\n", "address,Where,Drawing\n").replace("h100\n", "h100,,\n"))
+    assert (
+        "column Where: is not a known column; a column for people begins with #: '# Where'; known: name, role" in first
+    )
+    assert second.endswith("column Drawing: is not a known column; a column for people begins with #: '# Drawing'")
 
 
 def test_not_utf8(told: Any) -> None:
