@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Nanoseconds = click.ParamType[int]
 else:
     Nanoseconds = click.ParamType  # generic to the type checker alone, until click 8.1 is forgotten
+_EARLIEST = 10**17
+"""Nanoseconds: 1973. A smaller number is no time but a duration whose unit was forgotten."""
 SYSTEM_CONFIG = Path("/etc/shoptwin/shoptwin.toml")
 
 config_option = click.option(
@@ -94,4 +96,6 @@ class Ago(Nanoseconds):
             if not text[:1].isdecimal():
                 cure = "write how long ago (30m, 1h, 7d), or a time with its zone (2026-11-22T06:00:00Z, or +01:00)"
                 self.fail(f"{text!r} is not a time: {cure}", param, ctx)
+            if text.isdecimal() and int(text) < _EARLIEST:
+                self.fail(f"{text} is neither a time nor how long ago: write {text}m or {text}h", param, ctx)
             return Moment().convert(value, param, ctx)

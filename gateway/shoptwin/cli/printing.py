@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NOTHING = "-"
+_EXACT = 2**53
+"""Below it a float holds every whole number."""
+_LARGE = 1e6
+"""From here on six digits leave none behind the point."""
 WIDEST = 120
 """Columns beyond which a sentence is hard to read."""
 
@@ -88,7 +92,8 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        whole = abs(value) < _EXACT and (value.is_integer() or abs(value) >= _LARGE)
+        return f"{value:.0f}" if whole else f"{value:.6g}"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_cell(item)}" for key, item in value.items()) or NOTHING
     if isinstance(value, list | tuple):

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from shoptwin.cli.printing import aligned
+
 NOW_NS = 1_795_327_200_000_000_000
 
 
@@ -36,7 +38,8 @@ def test_status_of_the_talk(shoptwin: Any, daemon: Any) -> None:
     for told in (
         "plc1                1,021 requests, 4 time-outs, 1 garbled reply, 2 retries",
         "12,252 bytes sent, 90,000 received",
-        "code 2 6 times, code 6 once", "7 polls, 3 late, 0 missed", "4 ms (p50), 9.5 ms (p99)", "0.25 s ahead", "breaker open",
+        "code 2 6 times, code 6 once",
+        "7 polls, 3 late, 0 missed", "4 ms (p50), 9.5 ms (p99)", "0.25 s ahead", "breaker open",
         "path: fast",
         "plc1: refuses holding:9 (BadNodeIdUnknown)",
     ):  # fmt: skip
@@ -154,6 +157,20 @@ def test_history_times(shoptwin: Any, daemon: Any, words: list[str], asked: tupl
     """Times are ago, by the daemon's own clock, or with a zone."""
     assert shoptwin("history", "press-3.temp", *words).exit_code == 0
     assert daemon.asked == [("history", "press-3.temp", *asked)]
+
+
+def test_history_needs_a_unit_of_time(shoptwin: Any, daemon: Any) -> None:
+    """A bare number is neither a time nor a duration, and is told so before the daemon is asked."""
+    found = shoptwin("history", "press-3.temp", "--since", "5")
+    assert found.exit_code == 2
+    assert "5 is neither a time nor how long ago: write 5m or 5h" in found.stderr
+    assert daemon.asked == []
+
+
+def test_whole_numbers_are_written_in_full() -> None:
+    """A counter is read digit by digit, whatever type its figures come in."""
+    shown = aligned(("mean",), [[4711590.0], [4711590.4], [0.1234567], [1e300]])
+    assert [line.strip() for line in shown][1:] == ["4711590", "4711590", "0.123457", "1e+300"]
 
 
 def test_history_output(shoptwin: Any, daemon: Any) -> None:
