@@ -35,7 +35,7 @@ def _lanes(count, each):
 @pytest.mark.timeout(180)
 async def test_some_rounds(happen, tell):
     """Whatever happens, no wrong value is Good, sessions do not pile up, and data flow again within one backoff."""
-    outcomes = await happen(*_lanes(4, 10))
+    outcomes = await happen(*_lanes(5, 8))
     tell(outcomes)
     _check(outcomes)
 
