@@ -36,6 +36,8 @@ BITS = (
 
 PAIRS = 16
 """Places at which two registers are asked for where none answered alone: meters that serve whole floats only do so."""
+LOW = 128
+"""Addresses that are all looked at in the end, in a table that has one of them."""
 HOP = 8
 """Full blocks that are read one behind the other before a range is only sampled further on."""
 CHECKS = 12
@@ -114,6 +116,8 @@ class Chart:
             self.left -= 1
         if not self._whole:
             yield from self._sweep()
+        elif any(stretch.first < LOW for stretch in self.stretches):
+            yield from self._look_low()
         if not self.stretches and self._pairs:
             self._grain, self._refused = 2, []
             for place in places[:PAIRS]:
@@ -121,6 +125,13 @@ class Chart:
             if not self._whole:
                 yield from self._sweep()
         self.left = 0
+
+    def _look_low(self) -> Search:
+        """Look at every low address, where small devices have all they have, in pieces with gaps between."""
+        self.left = LOW
+        for place in range(LOW):
+            yield from self._look(place)
+            self.left -= 1
 
     def _sweep(self) -> Search:
         """Look at every address of the window, coarsely first."""
