@@ -105,7 +105,7 @@ def _sample(row: Row, labels: Sequence[tuple[int, str]] = ()) -> str:
         return code_name(row.status)
     if isinstance(row.value, np.ndarray | list):
         return f"{len(row.value)} values"
-    if row.type == decode.DATE_TIME or row.value is None:
+    if row.type == decode.DATE_TIME or row.value is None or isinstance(row.value, decode.Body):
         return ""
     text = f"{row.value:.6g}" if isinstance(row.value, float) else str(row.value)
     label = next((label for number, label in labels if number == row.value), "")

@@ -10,10 +10,9 @@ from asyncua.ua.object_ids import ObjectIds
 
 from shoptwin.sdk import FoundMachine
 from shoptwin_opcua.browse import address_of
-from shoptwin_opcua.details import read_any
 from shoptwin_opcua.nodes import local, node
 from shoptwin_opcua.references import references
-from shoptwin_opcua.services import value_of
+from shoptwin_opcua.services import read_any, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

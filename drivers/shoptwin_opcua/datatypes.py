@@ -18,7 +18,7 @@ from shoptwin_opcua.decode import EXTENSION_OBJECT, VARIANT, Body
 from shoptwin_opcua.dictionaries import from_dictionaries
 from shoptwin_opcua.nodes import local
 from shoptwin_opcua.references import ANY, references
-from shoptwin_opcua.services import in_chunks, read, value_of
+from shoptwin_opcua.services import read, read_any, value_of
 from shoptwin_opcua.structures import Field, Structure, key_of, struct_type
 
 if TYPE_CHECKING:
@@ -147,14 +147,7 @@ async def _attribute(
     channel: Channel, server: Server, nodes: Sequence[ua.NodeId], attribute: AttributeIds
 ) -> list[Any]:
     """Return an attribute of each node as asyncua decodes it, None where there is none."""
-
-    async def ask(part: list[ua.NodeId]) -> list[ua.DataValue]:
-        items = [value_of(each, attribute) for each in part]
-        request = ua.ReadRequest(Parameters=ua.ReadParameters(NodesToRead=items))
-        return list((await channel.call(request, ua.ReadResponse)).Results)
-
-    values = await in_chunks(nodes, server.limits, "read", ask)
-    return [value.Value.Value if value.Value is not None else None for value in values]
+    return await read_any(channel, server, [value_of(each, attribute) for each in nodes])
 
 
 async def _related(

@@ -16,7 +16,7 @@ from shoptwin_opcua.decode import Row
 from shoptwin_opcua.nodes import local
 from shoptwin_opcua.references import references
 from shoptwin_opcua.resolve import RATES
-from shoptwin_opcua.services import in_chunks, value_of
+from shoptwin_opcua.services import read_any, value_of
 from shoptwin_opcua.units import unit
 
 if TYPE_CHECKING:
@@ -132,17 +132,6 @@ class Details:
 
     async def _read(self, items: Sequence[ua.ReadValueId]) -> list[Any]:
         return await read_any(self._channel, self._server, items)
-
-
-async def read_any(channel: Channel, server: Server, items: Sequence[ua.ReadValueId]) -> list[Any]:
-    """Read values of any type, as asyncua decodes them; None where there is none."""
-
-    async def ask(part: list[ua.ReadValueId]) -> list[ua.DataValue]:
-        request = ua.ReadRequest(Parameters=ua.ReadParameters(NodesToRead=part))
-        return list((await channel.call(request, ua.ReadResponse)).Results)
-
-    answers = await in_chunks(items, server.limits, "read", ask)
-    return [answer.Value.Value if answer.Value is not None else None for answer in answers]
 
 
 def _kind(type_: ua.NodeId) -> ValueKind | None:

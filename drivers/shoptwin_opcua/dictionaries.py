@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import nodeid_to_binary
 
 from shoptwin_opcua.nodes import local
 from shoptwin_opcua.references import ANY, references
-from shoptwin_opcua.services import in_chunks, value_of
+from shoptwin_opcua.services import read_any, value_of
 from shoptwin_opcua.structures import Field, Structure, key_of, struct_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from asyncua import ua
 
     from shoptwin_opcua.channel import Channel
     from shoptwin_opcua.services import Server
@@ -47,24 +48,17 @@ async def from_dictionaries(channel: Channel, server: Server, types: Sequence[ua
     )
     homes = [local(some[0].NodeId) if some else None for some in above]
     dictionaries = list(dict.fromkeys(home for home in homes if home is not None))
-    texts = dict(zip(dictionaries, await _values(channel, server, dictionaries), strict=True))
+    texts = dict(
+        zip(dictionaries, await read_any(channel, server, [value_of(each) for each in dictionaries]), strict=True)
+    )
     layouts = {home: parse(text) for home, text in texts.items() if isinstance(text, bytes)}
-    names = await _values(channel, server, [description for _, description in pairs])
+    names = await read_any(channel, server, [value_of(description) for _, description in pairs])
     found = {}
     for (encoding, _), home, name in zip(pairs, homes, names, strict=True):
         layout = layouts.get(home, {}).get(str(name)) if home is not None else None
         if layout is not None:
             found[key_of(nodeid_to_binary(encoding))] = layout
     return found
-
-
-async def _values(channel: Channel, server: Server, nodes: Sequence[ua.NodeId]) -> list[Any]:
-    async def ask(part: list[ua.NodeId]) -> list[ua.DataValue]:
-        request = ua.ReadRequest(Parameters=ua.ReadParameters(NodesToRead=[value_of(each) for each in part]))
-        return list((await channel.call(request, ua.ReadResponse)).Results)
-
-    values = await in_chunks(nodes, server.limits, "read", ask)
-    return [each.Value.Value if each.Value is not None else None for each in values]
 
 
 def parse(dictionary: bytes) -> Mapping[str, Structure]:

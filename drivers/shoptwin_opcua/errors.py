@@ -48,9 +48,9 @@ _LATER = {
     "BadTcpServerTooBusy": "the server is busy",
     "BadServerHalted": "the server is halted",
     "BadShutdown": "the server shuts down",
-    "BadTooManySubscriptions": 'the server has no subscription left: use fewer periods, or mode = "poll"',
-    "BadTooManyMonitoredItems": 'the server cannot watch so many nodes: use mode = "poll"',
-    "BadServiceUnsupported": 'the server cannot do this: use mode = "poll"',
+    "BadTooManySubscriptions": 'the server has no subscription left: use fewer periods, or mode = "auto"',
+    "BadTooManyMonitoredItems": 'the server cannot watch so many nodes: use mode = "auto"',
+    "BadServiceUnsupported": 'the server cannot do this: use mode = "auto"',
     "BadCertificateTimeInvalid": "a certificate is not valid at the time that the server's clock or this box's shows: "
     "set both clocks, then renew the certificate if it has expired",
     "BadCertificateIssuerTimeInvalid": "an issuer's certificate is not valid now: set the clocks, or renew it",

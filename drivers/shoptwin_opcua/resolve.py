@@ -12,6 +12,7 @@ from shoptwin.sdk import StatusCode, ValueKind
 from shoptwin_opcua.columns import BAD
 from shoptwin_opcua.datatypes import learn
 from shoptwin_opcua.nodes import in_namespace, local
+from shoptwin_opcua.ranges import compare_units
 from shoptwin_opcua.references import references
 from shoptwin_opcua.services import read, value_of
 from shoptwin_opcua.structures import pick
@@ -44,6 +45,8 @@ class Target:
     rate: float | None
     missing: StatusCode = StatusCode.GOOD
     """Why there is no node."""
+    unit: str = ""
+    """That the tag is in, where its value is taken as it is."""
     structures: Mapping[Key, Structure] = field(default_factory=dict)
     others: list[Target] = field(default_factory=list)
     """Those that are parts of this node's value too: it is read, or watched, once for all of them."""
@@ -51,7 +54,9 @@ class Target:
     @classmethod
     def of(cls, point: Point, server: Server) -> Target:
         """Find a point's node by today's namespaces."""
-        target = cls(point.tag, point.address, point.kind, None, point.rate, structures=server.structures)
+        target = cls(
+            point.tag, point.address, point.kind, None, point.rate, unit=point.unit, structures=server.structures
+        )
         target.find(server)
         return target
 
@@ -78,6 +83,7 @@ async def resolve(channel: Channel, server: Server, points: Sequence[Point]) -> 
     """
     targets = _together(Target.of(point, server) for point in points)
     await add_rates(channel, server, targets)
+    await compare_units(channel, server, targets)
     parted = [target.node for target in targets if target.parted and target.node is not None]
     if parted:
         await learn(channel, server, parted)

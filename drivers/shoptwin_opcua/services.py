@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
@@ -50,6 +50,10 @@ class Server:
     """ns by which its clock is ahead of the loop's, 0 where it tells no time."""
     structures: dict[Key, Structure] = field(default_factory=dict)
     """Layouts of its structures by their encoding, as far as somebody has asked for their fields."""
+    units: dict[ua.NodeId, str] = field(default_factory=dict)
+    """The units that it measures in, of nodes that it was asked about; empty where it tells none."""
+    other_units: dict[str, str] = field(default_factory=dict)
+    """How these are other ones than configured, by address."""
     notes: dict[str, str] = field(default_factory=dict)
     """What people should know of how it is read, for `Talk.notes`."""
 
@@ -90,6 +94,17 @@ async def read(channel: Channel, limits: Limits, items: Sequence[ua.ReadValueId]
         return await channel.raw(_request(part), decode.read_results)
 
     return await in_chunks(items, limits, "read", ask)
+
+
+async def read_any(channel: Channel, server: Server, items: Sequence[ua.ReadValueId]) -> list[Any]:
+    """Read values of any type, as asyncua decodes them; None where there is none."""
+
+    async def ask(part: list[ua.ReadValueId]) -> list[ua.DataValue]:
+        request = ua.ReadRequest(Parameters=ua.ReadParameters(NodesToRead=part))
+        return list((await channel.call(request, ua.ReadResponse)).Results)
+
+    answers = await in_chunks(items, server.limits, "read", ask)
+    return [answer.Value.Value if answer.Value is not None else None for answer in answers]
 
 
 class Reading:

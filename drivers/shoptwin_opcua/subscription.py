@@ -171,6 +171,8 @@ class Subscription:
         for filter_ in self._filters:
             if left:
                 left = await self._watch(left, filter_)
+            if left and filter_ is not None and self._settings.server_deadband:
+                self._server.notes["deadband"] = f"{len(left)} nodes have none; each of their changes is sent"
         for item in left:
             item.present = False
 
@@ -240,6 +242,6 @@ def _filters(settings: Settings, server: Server) -> tuple[ua.DataChangeFilter | 
         kind = ua.DeadbandType.Percent if percent else ua.DeadbandType.Absolute
         trigger = ua.DataChangeTrigger.StatusValue
         filters.append(ua.DataChangeFilter(Trigger=trigger, DeadbandType=kind, DeadbandValue=deadband))
-    elif settings.trigger == "timestamp":
+    if settings.trigger == "timestamp":
         filters.append(ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp))
     return (*filters, None)

@@ -25,6 +25,11 @@ from shoptwin_opcua.address import NodeAddress, parse
             "ns=1;g=72962B91-FA75-4AE6-8D28-B404DC7DAF63",
             NodeAddress(1, "g", "72962b91-fa75-4ae6-8d28-b404dc7daf63"),
         ),
+        ("ns=3;s=Motor1#Speed", NodeAddress(3, "s", "Motor1", ("Speed",))),
+        ("ns=3;s=M#Status.Temp eins", NodeAddress(3, "s", "M", ("Status", "Temp eins"))),
+        ('i=2256#[0].Axes[12]."a.b[1]"', NodeAddress(0, "i", 2256, (0, "Axes", 12, "a.b[1]"))),
+        ("ns=3;s=a##b##", NodeAddress(3, "s", "a#b#")),
+        ("ns=3;s=a###b", NodeAddress(3, "s", "a#", ("b",))),
     ],
 )
 def test_parses(text, address):
@@ -53,10 +58,22 @@ identifiers = st.one_of(
 )
 
 
-@given(st.one_of(st.integers(0, 65535), uris), identifiers)
-def test_round_trip(namespace, identifier):
+@pytest.mark.parametrize("path", ["#", "#.", "#a.", "#a..b", "#[", "#[x]", "#a[1", "#a[-1]", "#a[1]b", "#[1]a", '#"a'])
+def test_a_path_that_is_none_is_refused(path):
+    """What follows # and is no field or element is refused with how to write one."""
+    with pytest.raises(BadAddress) as caught:
+        parse(f"ns=2;s=A{path}")
+    assert "#" in caught.value.hint or "ns=2" in caught.value.hint
+
+
+names = st.text(min_size=1).filter(lambda text: '"' not in text and text == text.strip())
+paths = st.lists(st.one_of(names, st.integers(0, 999)), max_size=4).map(tuple)
+
+
+@given(st.one_of(st.integers(0, 65535), uris), identifiers, paths)
+def test_round_trip(namespace, identifier, path):
     """What is written is parsed to the same address."""
-    address = NodeAddress(namespace, *identifier)
+    address = NodeAddress(namespace, *identifier, path)
     assert parse(str(address)) == address
 
 

@@ -15,7 +15,7 @@ from asyncua.ua.ua_binary import nodeid_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoptwin.sdk import StatusCode, ValueKind
+from shoptwin.sdk import Group, Point, SampleBatch, StatusCode, ValueKind
 from shoptwin.testing import free_port, group_of
 from shoptwin.testing.streams import take, values
 from shoptwin.testing.watch_opcua import OpcUaWatch
@@ -23,9 +23,11 @@ from shoptwin_opcua import plugin
 from shoptwin_opcua.decode import ARRAY, EXTENSION_OBJECT, SCALARS, STRING, Body, Row
 from shoptwin_opcua.dictionaries import parse
 from shoptwin_opcua.structures import Field, Structure, key_of, pick
+from shoptwin_opcua.times import AHEAD, LONG_AGO, plausible
 
 ENCODING = bytes((1, 2)) + (77).to_bytes(2, "little")
 KEY = (2, 77)
+NOW = 1_795_000_000 * 10**9
 NUMBERS = {6: st.integers(-(2**31), 2**31 - 1), 11: st.floats(allow_nan=False), 1: st.booleans(), 9: st.integers(0, 9)}
 
 
@@ -276,6 +278,40 @@ async def test_a_structure_by_an_old_dictionary(connected, mode):
     async with asyncua_server(_by_dictionary) as (there, _), connected(there, mode=mode) as connection:
         found = await values(connection, group)
     assert [found[i].value for i in range(3)] == ["ACME", 3, 2.5]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62), st.sampled_from([0, 0x40900000, 0x808C0000])),
+             min_size=1, max_size=9),
+    st.sampled_from([0, NOW]),
+)  # fmt: skip
+def test_only_what_cannot_be_is_changed(rows, clock):
+    """Source times near the server's stay; others become it, and only Good turns Uncertain by it."""
+    source, server, status = (list(column) for column in zip(*rows, strict=True))
+    before = SampleBatch.of(
+        "g", ValueKind.I8, range(len(rows)), range(len(rows)), status=status, source_time=source, server_time=server
+    )
+    after = plausible(before, clock)
+    for i, (at, there, code) in enumerate(rows):
+        known = clock if clock and (not there or there > clock + AHEAD) else there
+        possible = not at or not known or known - LONG_AGO <= at <= known + AHEAD
+        assert after.source_time[i] == (at if possible else known)
+        assert after.status[i] == (code if possible or code else StatusCode.UNCERTAIN)
+    assert after.values.tolist() == before.values.tolist()
+    assert plausible(after, clock) is after
+
+
+async def test_another_unit_is_told(serve, connected):
+    """A node that measures in another unit than the configuration says is named, and its value stays what it is."""
+    for unit, told in (("in/s", True), ("mm/s", False), ("", False)):
+        async with connected(serve(), mode="poll") as connection:
+            address = plugin.parse_address("nsu=urn:shoptwin:test;s=Speed")
+            group = Group("g", "d", 10**8, (Point(0, address, unit=unit), Point(1, address)))
+            batches = await connection.read(group)
+            assert [value for batch in batches for value in batch.values] == [2.5, 2.5]
+            assert connection.talk().notes.get("units") == (
+                "nsu=urn:shoptwin:test;s=Speed is in mm/s, not in/s" if told else None
+            )
 
 
 async def test_times_that_cannot_be(serve, connected, names, mode):

@@ -33,7 +33,8 @@ def plan(device: Device, table: TagTable, plugin: Plugin) -> tuple[Group, ...]:
 
 def _point(index: int, tag: Tag, plugin: Plugin) -> Point:
     kind = ValueKind.WAVEFORM if tag.role is Role.WAVEFORM else None
-    return Point(index, plugin.parse_address(tag.address), kind, tag.rate)
+    unit = "" if tag.scaled else tag.unit
+    return Point(index, plugin.parse_address(tag.address), kind, tag.rate, unit)
 
 
 def tags_of(groups: tuple[Group, ...]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

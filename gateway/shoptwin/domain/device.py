@@ -32,6 +32,8 @@ class Point:
     """The kind of value that is wanted where the address does not say (a waveform, say)."""
     rate: float | None = None
     """Sampling rate of a waveform in Hz, where the device does not say."""
+    unit: str = ""
+    """The unit that the value is taken to be in as the device gives it; empty where it is scaled, or not known."""
 
 
 @dataclass(frozen=True, slots=True)
