@@ -8,31 +8,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from shoptwin_modbus.addresses.address import LAST
+from shoptwin_modbus.discovery.starts import BITS, REGISTERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-
-REGISTERS = (
-    0, 1, 100, 1000, 2000, 3000, 4000, 256, 512, 4096, 8192, 10_000, 20_000, 30_000, 40_000, 50_000, 200, 300, 400,
-    500, 2, 10, 16, 32, 50, 64, 99, 101, 128, 150, 201, 250, 301, 401, 501, 600, 700, 768, 800, 900, 350, 450, 550,
-    650, 750, 850, 950, 999, 1001, 1024, 1100, 1200, 1280, 1500, 1536, 1600, 1792, 1999, 2001, 2048, 2500, 2560,
-    2699, 2999, 3001, 3072, 3200, 3500, 3999, 4001, 4500, 4999, 5000, 5001, 5120, 5200, 5500, 6000, 6144, 7000,
-    7168, 8000, 8448, 8501, 9000, 9216, 10_001, 11_000, 12_000, 12_288, 15_000, 16_384, 19_000, 20_480, 23_296,
-    24_576, 25_000, 28_672, 30_001, 32_768, 35_000, 36_864, 40_001, 40_960, 45_000, 45_056, 49_152, 53_248, 57_344,
-    60_000, 61_440, 64_512, 65_535,
-)  # fmt: skip
-"""Where maps of registers tend to begin, the likeliest first, as the budget may end.
-
-Round numbers, decimal and hexadecimal, one less and one more (counted from 1), and the starts of public maps: 2699 and
-2999 (Schneider), 5200 (Banner), 19000 (Janitza), 23296 (ABB), 40000 (SunSpec), 64512 (Eastron).
-"""
-
-BITS = (
-    0, 1, 100, 1000, 2000, 256, 512, 1024, 2048, 4096, 8192, 10_000, 16, 32, 64, 128, 200, 500, 768, 1280, 1536, 3000,
-    4000, 5000, 8000, 8256, 12_288, 16_384, 20_000, 20_480, 24_576, 30_000, 32_768, 40_000, 40_960, 49_152, 50_000,
-    57_344, 65_535,
-)  # fmt: skip
-"""Where coils and discrete inputs tend to begin."""
 
 PAIRS = 16
 """Places at which two registers are asked for where none answered alone: meters that serve whole floats only do so."""
