@@ -171,7 +171,7 @@ class Subscription:
         for filter_ in self._filters:
             if left:
                 left = await self._watch(left, filter_)
-            if left and filter_ is not None and self._settings.server_deadband:
+            if left and filter_ is not None and filter_.DeadbandType:
                 self._server.notes["deadband"] = f"{len(left)} nodes have none; each of their changes is sent"
         for item in left:
             item.present = False

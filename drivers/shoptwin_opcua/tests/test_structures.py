@@ -181,7 +181,7 @@ async def test_a_structure_of_the_standard(serve, connected, mode):
     group = group_of(plugin, [f"i=2256#{path}" for path in paths])
     async with (
         OpcUaWatch(server.port) as watch,
-        connected(server, mode=mode, url=f"opc.tcp://127.0.0.1:{watch.port}") as connection,
+        connected(server, mode=mode, batch=1, url=f"opc.tcp://127.0.0.1:{watch.port}") as connection,
     ):
         found = await values(connection, group)
         assert found[0].value == "shoptwin test server"
