@@ -146,16 +146,23 @@ class Census:
 
     def __init__(self) -> None:
         self.most = self.now = 0
+        self._over = False
+
+    async def end(self, counting: asyncio.Task[None]) -> None:
+        """End the count, even where asyncua makes another error of the cancellation."""
+        self._over = True
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
 
     async def count(self, url: str) -> None:
-        """Count until cancelled, on a new session where the server was started anew; a stopped server is waited for."""
-        while True:
+        """Count until the end, on a new session where the server was started anew; a stopped server is waited for."""
+        while not self._over:
             with suppress(OSError, TimeoutError, ua.UaError):
                 async with Client(url, timeout=60) as client:
                     node = client.get_node(
                         ua.NodeId(ua.ObjectIds.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSessionCount)
                     )
-                    while True:
+                    while not self._over:
                         self.now = await node.read_value() - 1
                         self.most = max(self.most, self.now)
                         await asyncio.sleep(TICK)
@@ -165,7 +172,9 @@ class Census:
 class Lane:
     """One server, and the rounds that happen to its one client one after another."""
 
-    def __init__(self, folder: Path, mode: str, security: str) -> None:
+    def __init__(self, folder: Path, mode: str, security: str, starting: asyncio.Semaphore) -> None:
+        """`starting`: how many servers may start at a time."""
+        self._starting = starting
         self._folder, self._mode, self._security = folder, mode, security
         self._truth = OpcUaTruth.now()
         self._server = NodeOpcua(
@@ -227,7 +236,8 @@ class Lane:
         empty = round_.kind == "empty"
         moved = {"namespaces": draw.randint(0, 3)} if round_.kind == "moved" else {}
         judge.unbuilt = sys.maxsize if empty else judge.unbuilt
-        await asyncio.to_thread(server.start, empty=empty, **moved)
+        async with self._starting:
+            await asyncio.to_thread(server.start, empty=empty, **moved)
         if empty:
             await asyncio.sleep(draw.uniform(0, 1))
             half = draw.randrange(1, COUNT)
@@ -238,14 +248,14 @@ class Lane:
 
     @asynccontextmanager
     async def _proxied(self) -> AsyncIterator[OpcUaFaultProxy]:
-        await asyncio.to_thread(self._server.start)
+        async with self._starting:
+            await asyncio.to_thread(self._server.start)
         counting = asyncio.create_task(self._census.count(self._server.url))
         try:
             async with OpcUaFaultProxy(self._server.port) as proxy:
                 yield proxy
         finally:
-            counting.cancel()
-            await asyncio.gather(counting, return_exceptions=True)
+            await self._census.end(counting)
             self._server.kill()
 
     async def _task(self, proxy: OpcUaFaultProxy) -> DeviceTask:
@@ -297,12 +307,13 @@ def happen(tmp_path: Path) -> Callable[..., Awaitable[list[Outcome]]]:
         pytest.skip(why)
 
     async def happen(*lanes: Sequence[Round]) -> list[Outcome]:
+        starting = asyncio.Semaphore(4)
         async with asyncio.TaskGroup() as group:
             tasks = []
             for number, rounds in enumerate(lanes):
                 folder = tmp_path / str(number)
                 folder.mkdir()
-                tasks.append(group.create_task(Lane(folder, rounds[0].mode, rounds[0].security).run(rounds)))
+                tasks.append(group.create_task(Lane(folder, rounds[0].mode, rounds[0].security, starting).run(rounds)))
         return [outcome for task in tasks for outcome in task.result()]
 
     return happen
