@@ -37,7 +37,7 @@ check: $(READY)   ## lint, types, import rules, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/docs
+	$(BIN)/python -m pytest --quiet tests/docs --ignore tests/docs/test_howto_commands.py --ignore tests/docs/test_write_a_driver.py
 
 format: $(READY)  ## put the code into its form
 	$(BIN)/ruff check --fix .
