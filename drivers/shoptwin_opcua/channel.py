@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from shoptwin_opcua.pki import Pki
     from shoptwin_opcua.settings import Settings
 
-CLOSE_WITHIN = 2.0
-"""Seconds that a goodbye may take."""
+CLOSE_WITHIN = 1.0
+"""Seconds that a goodbye may take; the runtime gives up a connection that does not close within 1.5."""
 
 T = TypeVar("T")
 
@@ -47,6 +47,8 @@ class Channel:
         self._sessions = Sessions() if sessions is None else sessions
         self._security = Security(settings, pki)
         self._client: Client | None = None
+        self._secured = False
+        """Whether the secure channel has been opened: before that there are no keys to say goodbye with."""
         self._keeper: asyncio.Task[None] | None = None
         self._asked = 0.0
         _quiet()
@@ -70,7 +72,8 @@ class Channel:
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.url}")
 
     async def _open(self, wait: float) -> None:
-        client = self._client = Client(self.url, timeout=wait)
+        client, self._secured = Client(self.url, timeout=wait), False
+        self._client = client
         client.name = client.description = "Shoptwin"
         client.application_uri = "urn:shoptwin:gateway"
         client.product_uri = "urn:shoptwin"
@@ -82,6 +85,7 @@ class Channel:
         await client.send_hello()
         with security.refusals("it hung up when it saw it"):
             await open_channel(client)
+        self._secured = True
         await self._sessions.open(client, security)
 
     @property
@@ -144,14 +148,18 @@ class Channel:
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
-            await asyncio.wait({keeper}, timeout=CLOSE_WITHIN)
         if client is None:
             return
+        session = self._sessions.leave(client)  # before all else: who is cancelled must not forget what it leaves
         try:
             with suppress(OSError, UaError, ValueError, AssertionError):
                 async with asyncio.timeout(CLOSE_WITHIN):
-                    await self._sessions.close(client)
-                    await client.close_secure_channel()
+                    if keeper is not None:
+                        await asyncio.wait({keeper})
+                    if session is not None:
+                        await self._sessions.close(client, session)
+                    if self._secured:
+                        await client.close_secure_channel()
         finally:
             await hang_up(client)
 

@@ -51,8 +51,10 @@ class OpcUaConnection:
 
     async def aclose(self) -> None:
         """Let go of everything within two seconds; never raises, may be called twice and without `connect`."""
-        await self._record.stop()
-        await self._channel.close()
+        try:
+            await self._record.stop()
+        finally:  # where we are cancelled, too: a session that nobody knows of is never closed
+            await self._channel.close()
 
     @property
     def path(self) -> str:

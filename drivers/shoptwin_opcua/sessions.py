@@ -78,12 +78,15 @@ class Sessions:
         await security.login(client, session.created)
         session.nonce = client._server_nonce  # noqa: SLF001
 
-    async def close(self, client: Client) -> None:
-        """Close the session of this client, with its subscriptions. Raises what asyncua raises: then it is left."""
+    def leave(self, client: Client) -> _Session | None:
+        """Take note that this client talks no longer; return its session, which the server may still hold."""
         session = next((each for each in self._all if each.user is client), None)
-        if session is None:
-            return
-        session.user, session.until = None, time.monotonic() + session.lasts
+        if session is not None:
+            session.user, session.until = None, time.monotonic() + session.lasts
+        return session
+
+    async def close(self, client: Client, session: _Session) -> None:
+        """Close a session that was left, with its subscriptions. Raises what asyncua raises: then it is left."""
         if session.created is not None:
             await _close(client)
             self._all.remove(session)

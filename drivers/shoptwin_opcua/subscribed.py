@@ -46,6 +46,8 @@ class SubscribedConnection(OpcUaConnection):
     async def aclose(self) -> None:
         """As in OpcUaConnection: the server is asked for nothing more."""
         feed, self._feed = self._feed, None
-        if feed is not None:
-            await feed.stop()
-        await super().aclose()
+        try:
+            if feed is not None:
+                await feed.stop()
+        finally:
+            await super().aclose()

@@ -50,7 +50,14 @@ FLOWS_WITHIN = SILENCE + CLOSING + BACKOFF + 4 * TIMEOUT + BACKOFF + 1.0
 """Seconds after a fault within which every tag is there again: the loss is noticed, or a try that hangs given up, the
 old connection closed, one backoff, and a new connection."""
 TICK = 0.05
-_UNBUILT = frozenset({StatusCode.BAD_NODE_ID_UNKNOWN, StatusCode.BAD_NODE_ID_INVALID})
+_UNBUILT = frozenset({
+    StatusCode.BAD_NODE_ID_UNKNOWN, StatusCode.BAD_NODE_ID_INVALID, StatusCode.BAD_CONFIGURATION_ERROR,
+})  # fmt: skip
+"""What the driver says of variables that are not there yet, and of an array whose rate was not there."""
+OVERLOADED = TIMEOUT / 2
+"""Seconds for a direct answer of the server from which on a try that fails proves nothing: the box is too busy."""
+TRIES = 3
+"""How often a round may be let happen until the box is not."""
 
 
 @dataclass
@@ -64,6 +71,8 @@ class Outcome:
     """Why data did not flow again."""
     sessions: int = 0
     """The most that the server held of ours at a time."""
+    disturbed: bool = False
+    """Whether the box was too busy to tell."""
     seconds: float = 0.0
     """From the fault's end until all tags are there again."""
     log: list[str] = field(default_factory=list)
@@ -147,6 +156,19 @@ class Census:
     def __init__(self) -> None:
         self.most = self.now = 0
         self._over = False
+        self._slowest = 0.0
+        self._asked: float | None = None
+
+    def begin(self) -> None:
+        """Reckon from now on how long the server takes."""
+        self._slowest = 0.0
+        self._asked = None if self._asked is None else asyncio.get_running_loop().time()
+
+    @property
+    def slowest(self) -> float:
+        """The longest that an answer took, or has taken so far, s."""
+        waits = 0.0 if self._asked is None else asyncio.get_running_loop().time() - self._asked
+        return max(self._slowest, waits)
 
     async def end(self, counting: asyncio.Task[None]) -> None:
         """End the count, even where asyncua makes another error of the cancellation."""
@@ -156,7 +178,9 @@ class Census:
 
     async def count(self, url: str) -> None:
         """Count until the end, on a new session where the server was started anew; a stopped server is waited for."""
+        loop = asyncio.get_running_loop()
         while not self._over:
+            self._asked = loop.time()
             with suppress(OSError, TimeoutError, ua.UaError):
                 async with Client(url, timeout=60) as client:
                     node = client.get_node(
@@ -164,8 +188,9 @@ class Census:
                     )
                     while not self._over:
                         self.now = await node.read_value() - 1
-                        self.most = max(self.most, self.now)
+                        self.most, self._slowest, self._asked = max(self.most, self.now), self.slowest, None
                         await asyncio.sleep(TICK)
+                        self._asked = loop.time()
             await asyncio.sleep(TICK)
 
 
@@ -194,11 +219,13 @@ class Lane:
             running = asyncio.create_task(task.run(Progress()))
             try:
                 for round_ in rounds:
-                    outcomes.append(await self._round(round_, proxy))
+                    for _ in range(TRIES):
+                        outcome = await self._round(round_, proxy)
+                        if running.done() or outcome.wrong or not outcome.stuck or not outcome.disturbed:
+                            break
                     if running.done():
-                        outcomes[-1].stuck = f"the device task ended: {task.health} {task.reason}"
-                    elif outcomes[-1].stuck:
-                        outcomes[-1].stuck += f"; {task.health}: {task.reason}"
+                        outcome.stuck = f"the device task ended: {task.health} {task.reason}"
+                    outcomes.append(outcome)
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
@@ -208,20 +235,23 @@ class Lane:
         judge, census = self._judge, self._census
         judge.outcome = outcome = Outcome(round_)
         census.most = census.now
+        census.begin()
         if not await judge.flows(2 * FLOWS_WITHIN):
-            outcome.stuck = "no data before the fault"
+            outcome.stuck, outcome.disturbed = "no data before the fault", census.slowest > OVERLOADED
+            outcome.log = list(proxy.log)
             return outcome
         if round_.kind in ON_THE_WIRE:
             await proxy.happen(round_, TIMES)
         else:
             await self._at_the_server(round_)
         began, judge.opened = asyncio.get_running_loop().time(), 0
+        census.begin()
         if not await judge.flows(FLOWS_WITHIN):
             outcome.stuck = f"no data {FLOWS_WITHIN:.1f} s after the fault, and {judge.opened} tries"
         elif judge.opened > 1:
             outcome.stuck = f"{judge.opened} tries after the fault"
         outcome.seconds = asyncio.get_running_loop().time() - began
-        outcome.sessions, outcome.log = census.most, list(proxy.log)
+        outcome.sessions, outcome.log, outcome.disturbed = census.most, list(proxy.log), census.slowest > OVERLOADED
         return outcome
 
     async def _at_the_server(self, round_: Round) -> None:
