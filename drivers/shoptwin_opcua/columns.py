@@ -10,7 +10,7 @@ import numpy as np
 
 from shoptwin.sdk import SampleBatch, StatusCode, ValueKind, Waveform
 from shoptwin_opcua import decode
-from shoptwin_opcua.times import plausible
+from shoptwin_opcua.times import Shown, plausible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,7 +131,7 @@ class Columns:
                 self._take(places, asked, at[asked.at])
         self._count += values.count
 
-    def batches(self, group: str, clock: int = 0) -> list[SampleBatch]:
+    def batches(self, group: str, clock: Shown = Shown()) -> list[SampleBatch]:  # noqa: B008 - it cannot be changed
         """Return what was collected, one batch a kind of value; `clock` as `times.plausible` has it."""
         found = [column.batch(group, kind) for kind, column in self._columns.items()]
         return [plausible(batch, clock) for _, batch in sorted(found, key=lambda each: each[0])]

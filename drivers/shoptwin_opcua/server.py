@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from asyncua.ua.object_ids import ObjectIds
@@ -11,6 +12,7 @@ from shoptwin_opcua.columns import BAD
 from shoptwin_opcua.limits import Limits
 from shoptwin_opcua.nodes import node
 from shoptwin_opcua.services import Server, ask_namespaces, read, value_of
+from shoptwin_opcua.times import time_of
 
 if TYPE_CHECKING:
     from shoptwin_opcua.channel import Channel
@@ -38,7 +40,9 @@ async def ask_server(channel: Channel, settings: Settings) -> Server:
     careful.read = min(limits.of_server(rows, 0).read, _CAREFULLY)
     rows += await _read(channel, careful, ids[1:])
     server = Server(limits.of_server(rows, settings.batch), await ask_namespaces(channel))
-    said = [str(row.value) for row in await _read(channel, careful, _WHO) if row.status < BAD and row.value]
+    *who, time = await _read(channel, careful, (*_WHO, ObjectIds.Server_ServerStatus_CurrentTime))
+    server.clock.tell(time_of(time), asyncio.get_running_loop().time())
+    said = [str(row.value) for row in who if row.status < BAD and row.value]
     server.profile = settings.profile or profiles.recognised(said)
     if server.profile:
         profile = profiles.profiles()[server.profile]

@@ -18,6 +18,7 @@ from shoptwin_opcua.limits import Limits
 from shoptwin_opcua.memory import Memory
 from shoptwin_opcua.nodes import node
 from shoptwin_opcua.paths import worst
+from shoptwin_opcua.times import ServerClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shoptwin_opcua.channel import Channel
     from shoptwin_opcua.decode import Row
     from shoptwin_opcua.structures import Key, Structure
+    from shoptwin_opcua.times import Shown
     from shoptwin_opcua.values import Values
 
 T = TypeVar("T")
@@ -46,8 +48,7 @@ class Server:
     """Whether its profile says that it is better read than subscribed to."""
     memory: Memory = field(default_factory=Memory)
     """What was known of it before."""
-    ahead: int = 0
-    """ns by which its clock is ahead of the loop's, 0 where it tells no time."""
+    clock: ServerClock = field(default_factory=ServerClock)
     structures: dict[Key, Structure] = field(default_factory=dict)
     """Layouts of its structures by their encoding, as far as somebody has asked for their fields."""
     units: dict[ua.NodeId, str] = field(default_factory=dict)
@@ -57,9 +58,9 @@ class Server:
     notes: dict[str, str] = field(default_factory=dict)
     """What people should know of how it is read, for `Talk.notes`."""
 
-    def clock(self) -> int:
-        """Return what its clock shows now, ns UTC; 0 where it tells no time."""
-        return round(asyncio.get_running_loop().time() * 1e9) + self.ahead if self.ahead else 0
+    def shows(self) -> Shown:
+        """Return what its clock shows now."""
+        return self.clock.shown(asyncio.get_running_loop().time())
 
 
 async def ask_namespaces(channel: Channel) -> tuple[str, ...]:

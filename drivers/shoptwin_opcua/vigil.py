@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from asyncua.ua.object_ids import ObjectIds
 
 from shoptwin.sdk import NotConnected
-from shoptwin_opcua.columns import BAD
-from shoptwin_opcua.decode import EPOCH
 from shoptwin_opcua.nodes import node
 from shoptwin_opcua.services import read, uris, value_of
+from shoptwin_opcua.times import time_of
 
 if TYPE_CHECKING:
     from shoptwin_opcua.channel import Channel
-    from shoptwin_opcua.decode import Row
     from shoptwin_opcua.services import Server
 
 EVERY = 10.0
-"""Seconds between two looks."""
+"""Seconds between two looks …"""
+SOON = 0.5
+"""… but between the first and the second: by two it is seen how fast the server's clock runs."""
 _ASKED = (
     ObjectIds.Server_NamespaceArray, ObjectIds.Server_ServerStatus_StartTime, ObjectIds.Server_ServerStatus_CurrentTime,
 )  # fmt: skip
@@ -32,8 +32,7 @@ class Vigil:
         self._start = 0
         self._steady: bool | None = None
         """Whether the time of its start is the same at each look: some servers reckon it anew; None: not known yet."""
-        self._due = 0.0
-        self._ahead = 0
+        self._due: float | None = None
 
     async def look(self, now: float) -> None:
         """Ask, where it is time to.
@@ -42,18 +41,17 @@ class Vigil:
             NotConnected: it is another server now, or has other namespaces where there were some: the indices in
                 NodeIds mean something else. Timeout: it does not answer.
         """
-        if now < self._due:
+        if self._due is not None and now < self._due:
             return
-        self._due = now + EVERY
+        self._due = now + (SOON if self._due is None else EVERY)
         array, start, current = await read(self._channel, self._server.limits, [value_of(node(id_)) for id_ in _ASKED])
         self._namespaces(uris(array))
-        self._started(_time(start))
-        if (time := _time(current)) > 0:
-            self._ahead = self._server.ahead = time - round(now * 1e9)
+        self._started(time_of(start))
+        self._server.clock.tell(time_of(current), now)
 
     def at(self, now: float) -> int:
         """Return what the server's clock showed, 0 where it has told no time."""
-        return round(now * 1e9) + self._ahead if self._ahead else 0
+        return self._server.clock.at(now)
 
     def _namespaces(self, now: tuple[str, ...]) -> None:
         before = self._server.namespaces
@@ -71,8 +69,3 @@ class Vigil:
                 raise NotConnected(f"{self._channel.url} was started anew", "it is connected and looked up anew")
             self._steady = same
         self._start = start
-
-
-def _time(row: Row) -> int:
-    """Return a DateTime as ns since 1970, 0 where there is none."""
-    return (row.value - EPOCH) * 100 if row.status < BAD and isinstance(row.value, int) else 0

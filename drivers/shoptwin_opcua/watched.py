@@ -97,7 +97,7 @@ class Watched:
             item.learned(row)
             columns.setdefault(item.subscription.group.name, Columns()).put(item.target, row)
         return [
-            batch for group, collected in columns.items() for batch in collected.batches(group, self._server.clock())
+            batch for group, collected in columns.items() for batch in collected.batches(group, self._server.shows())
         ]
 
     async def look(self, now: float) -> list[SampleBatch]:

@@ -23,7 +23,7 @@ from shoptwin_opcua import plugin
 from shoptwin_opcua.decode import ARRAY, EXTENSION_OBJECT, SCALARS, STRING, Body, Row
 from shoptwin_opcua.dictionaries import parse
 from shoptwin_opcua.structures import Field, Structure, key_of, pick
-from shoptwin_opcua.times import AHEAD, LONG_AGO, plausible
+from shoptwin_opcua.times import AHEAD, LONG_AGO, ServerClock, Shown, plausible
 
 ENCODING = bytes((1, 2)) + (77).to_bytes(2, "little")
 KEY = (2, 77)
@@ -283,22 +283,38 @@ async def test_a_structure_by_an_old_dictionary(connected, mode):
 @given(
     st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62), st.sampled_from([0, 0x40900000, 0x808C0000])),
              min_size=1, max_size=9),
-    st.sampled_from([0, NOW]),
+    st.builds(Shown, st.sampled_from([0, NOW]), st.sampled_from([AHEAD, 1000 * AHEAD])),
 )  # fmt: skip
-def test_only_what_cannot_be_is_changed(rows, clock):
+def test_only_what_cannot_be_is_changed(rows, shown):
     """Source times near the server's stay; others become it, and only Good turns Uncertain by it."""
+    clock, slack = shown
     source, server, status = (list(column) for column in zip(*rows, strict=True))
     before = SampleBatch.of(
         "g", ValueKind.I8, range(len(rows)), range(len(rows)), status=status, source_time=source, server_time=server
     )
-    after = plausible(before, clock)
+    after = plausible(before, shown)
     for i, (at, there, code) in enumerate(rows):
-        known = clock if clock and (not there or there > clock + AHEAD) else there
-        possible = not at or not known or known - LONG_AGO <= at <= known + AHEAD
+        known = clock if clock and (not there or there > clock + slack) else there
+        possible = not at or not known or known - LONG_AGO <= at <= known + slack
         assert after.source_time[i] == (at if possible else known)
         assert after.status[i] == (code if possible or code else StatusCode.UNCERTAIN)
     assert after.values.tolist() == before.values.tolist()
-    assert plausible(after, clock) is after
+    assert plausible(after, shown) is after
+
+
+def test_the_clock_of_a_server():
+    """A server's clock is known between two looks, that of a practice plant which runs faster too."""
+    clock = ServerClock()
+    assert clock.shown(5.0) == Shown()
+    clock.tell(0, 4.0)  # it does not know the time
+    assert clock.at(5.0) == 0
+    clock.tell(NOW, 5.0)
+    assert clock.shown(15.0) == (NOW + 10 * 10**9, AHEAD)
+    clock.tell(NOW + 3_000 * 10**9, 5.125)
+    assert clock.shown(6.125) == (NOW + 27_000 * 10**9, 24_000 * AHEAD)
+    assert clock.at(5.0) == NOW
+    clock.tell(NOW + 3_001 * 10**9, 6.125)
+    assert clock.shown(7.125) == (NOW + 3_002 * 10**9, AHEAD)
 
 
 async def test_another_unit_is_told(serve, connected):
