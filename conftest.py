@@ -6,9 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# How long an example takes says nothing on a box that others use too; what hangs is ended by the test's own time-out.
+settings.register_profile("shoptwin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shoptwin")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,10 +6,10 @@ A page takes part by a comment that says which server answers at which of its ad
 
 Its shell blocks (sh) then run in one folder, one after the other, the page's addresses replaced by the servers' own.
 A comment right before a block changes that: `<!-- run: exit 1 -->`, `<!-- run: skip: needs root -->`,
-`<!-- run: until TEXT -->` (again and again, until it prints that), `<!-- run: background until TEXT -->` (it is ended
-at the page's end), `<!-- run: file NAME -->` and `<!-- run: append NAME -->` (the block is written to a file). Each
-line of a text block (text) must occur in what the block before it printed, in this order; spaces count as one, and `…`
-stands for anything.
+`<!-- run: until TEXT -->` (again and again, until it prints that and all of the text block that may follow it),
+`<!-- run: background until TEXT -->` (it is ended at the page's end), `<!-- run: file NAME -->` and `<!-- run: append
+NAME -->` (the block is written to a file). Each line of a text block (text) must occur in what the block before it
+printed, in this order; spaces count as one, and `…` stands for anything.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import tty
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -313,6 +314,8 @@ class Walk:
     folder: Path
     places: dict[str, str]
     said: str = ""
+    then: str = ""
+    """What the text block after this step wants to be printed, where one follows."""
     background: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def go(self, kind: str, text: str, how: str) -> None:
@@ -351,7 +354,7 @@ class Walk:
         return done.returncode
 
     def _told(self, sign: str) -> bool:
-        return " ".join(sign.split()) in " ".join(self.said.split())
+        return " ".join(sign.split()) in " ".join(self.said.split()) and self._untold(self.then) is None
 
     def _begin(self, text: str, sign: str) -> None:
         log = self.folder / f"background-{len(self.background)}.log"
@@ -369,12 +372,19 @@ class Walk:
         assert sign in self.said, f"{text}\nnever said {sign!r}:\n{self.said}"
 
     def _expect(self, text: str) -> None:
+        line = self._untold(text)
+        assert line is None, f"{line!r} is not in what was printed, or not there:\n{self.said}"
+
+    def _untold(self, text: str) -> str | None:
+        """Return the first line that was not printed, or not after those before it."""
         at, said = 0, " ".join(self.said.split())
         for line in filter(str.strip, text.splitlines()):
             parts = [re.escape(" ".join(part.split())) for part in line.split("…")]
             found = re.compile(r".*?".join(parts)).search(said, at)
-            assert found, f"{line!r} is not in what was printed, or not there:\n{self.said}"
+            if not found:
+                return line
             at = found.end()
+        return None
 
     def end(self) -> None:
         """End what runs in the background, as Ctrl-C does; each must end well."""
@@ -418,7 +428,8 @@ def test_commands_run(path: Path, tmp_path: Path) -> None:
         stack.callback(walk.end)
         steps = [step for step in STEP.finditer(text) if step["kind"] in {"sh", "text", "toml", "csv"}]
         assert any(step["kind"] == "sh" for step in steps)
-        for step in steps:
+        for step, then in zip_longest(steps, steps[1:]):
+            walk.then = then["text"] if then and then["kind"] == "text" and not then["how"] else ""
             walk.go(step["kind"], step["text"], step["how"] or "")
 
 
@@ -452,6 +463,17 @@ def test_waiting_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "there").exists()
     with pytest.raises(AssertionError, match="never said 'Good'"):
         Walk(tmp_path, {}).go("sh", "echo Bad", "until Good")
+
+
+def test_waiting_is_for_the_text_below_too(tmp_path: Path) -> None:
+    """What a page says is printed may still be on its way when the first words of it are there."""
+    walk = Walk(tmp_path, {}, then="plc … connected\ntag … Good")
+    walk.go(
+        "sh",
+        "test -e there && echo plc 1 connected || echo plc 1 connecting; touch there; echo tag 1 Good",
+        "until Good",
+    )
+    walk.go("text", walk.then, "")
 
 
 def test_exit_codes_are_watched(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ async def server():
 def opened(server, plugin):
     """Return what opens a connection that takes so many requests at once."""
 
-    async def opened(in_flight):
+    async def opened(in_flight, *, patience="5s"):
         connection = plugin.open(
-            ModbusSettings(url=f"tcp://127.0.0.1:{server.port}", in_flight=in_flight, max_gap=0, timeout="300ms")
+            ModbusSettings(url=f"tcp://127.0.0.1:{server.port}", in_flight=in_flight, max_gap=0, timeout=patience)
         )
         await connection.connect()
         return connection
@@ -137,7 +137,7 @@ async def test_a_refused_block_among_others(server, plugin, opened):
 async def test_a_block_without_a_reply_among_others(server, plugin, opened):
     """A block to which the device says nothing is Bad alone: what was under way beside it is read in the same poll."""
     server.silent_to = {200}
-    connection = await opened(4)
+    connection = await opened(4, patience="300ms")
     for _ in range(3):
         found = await read(plugin, connection)
         assert found.pop(20) == (0, StatusCode.BAD_TIMEOUT)
@@ -150,7 +150,7 @@ async def test_a_block_without_a_reply_among_others(server, plugin, opened):
 async def test_as_many_silences_as_requests_under_way(server, plugin, opened):
     """Where all that is under way gets no reply, what was still to be asked for is read in the same poll."""
     server.silent_to = {10, 20}
-    connection = await opened(2)
+    connection = await opened(2, patience="300ms")
     found = await read(plugin, connection)
     assert [value for value, status in found if status == GOOD] == [i for i, _ in ALL if i not in {10, 20}]
     await connection.aclose()
