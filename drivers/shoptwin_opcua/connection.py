@@ -6,19 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import Talk
-from shoptwin_opcua.browse import browse, candidates
-from shoptwin_opcua.channel import Channel
-from shoptwin_opcua.memory import Memory
-from shoptwin_opcua.record import Record
-from shoptwin_opcua.server import ask_server
-from shoptwin_opcua.services import Server
+from shoptwin_opcua.discovery.browse import browse, candidates
+from shoptwin_opcua.reading.record import Record
+from shoptwin_opcua.session.channel import Channel
+from shoptwin_opcua.space.memory import Memory
+from shoptwin_opcua.space.server import ask_server
+from shoptwin_opcua.space.services import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from shoptwin.sdk import BrowseWish, FoundMachine, Hole, TagCandidate
-    from shoptwin_opcua.pki import Pki
-    from shoptwin_opcua.sessions import Sessions
+    from shoptwin_opcua.security.pki import Pki
+    from shoptwin_opcua.session.sessions import Sessions
     from shoptwin_opcua.settings import Settings
 
 
@@ -105,6 +105,6 @@ class OpcUaConnection:
     async def machines(self) -> Sequence[FoundMachine]:
         """Return the machines that the server describes by a companion specification. Raises as `walk`."""
         # Commissioning alone asks for it.
-        from shoptwin_opcua.companion import machines  # noqa: PLC0415
+        from shoptwin_opcua.discovery.companion import machines  # noqa: PLC0415
 
         return await machines(self._channel, self._server)

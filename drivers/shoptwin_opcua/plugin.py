@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from shoptwin.sdk import Certificate, Connection, FoundServer
     from shoptwin_opcua.address import NodeAddress
-    from shoptwin_opcua.pki import Pki
-    from shoptwin_opcua.sessions import Sessions
+    from shoptwin_opcua.security.pki import Pki
+    from shoptwin_opcua.session.sessions import Sessions
 
 
 class OpcUaPlugin:
@@ -39,7 +39,7 @@ class OpcUaPlugin:
         """Return a connection that can be read or subscribed to, as `mode` says, and browsed."""
         # asyncua costs 48 MB and a second: a gateway without an OPC UA device does not pay for it.
         from shoptwin_opcua.polled import PolledConnection  # noqa: PLC0415
-        from shoptwin_opcua.sessions import Sessions  # noqa: PLC0415
+        from shoptwin_opcua.session.sessions import Sessions  # noqa: PLC0415
         from shoptwin_opcua.subscribed import SubscribedConnection  # noqa: PLC0415
 
         # Without security nothing is kept, and the libraries of certificates are not needed for it.
@@ -59,7 +59,7 @@ class OpcUaPlugin:
         Raises:
             NotConnected, Timeout: it could not be asked.
         """
-        from shoptwin_opcua.discovering import discover  # noqa: PLC0415 - asyncua
+        from shoptwin_opcua.discovery.discovering import discover  # noqa: PLC0415 - asyncua
 
         return await discover(settings, self._pki() if self._keeping is not None else None)
 
@@ -77,7 +77,7 @@ class OpcUaPlugin:
 
     def server(self, settings: config.Settings) -> str:
         """Return the server's URL as its certificates name it."""
-        from shoptwin_opcua.pki import server_of  # noqa: PLC0415 - cryptography
+        from shoptwin_opcua.security.pki import server_of  # noqa: PLC0415 - cryptography
 
         return server_of(settings.url)
 
@@ -87,7 +87,7 @@ class OpcUaPlugin:
 
     async def seen(self, settings: config.Settings) -> Certificate:
         """Ask a server for its certificate, keep it as rejected where it is not trusted, and return it."""
-        from shoptwin_opcua.trust import look  # noqa: PLC0415 - asyncua
+        from shoptwin_opcua.security.trust import look  # noqa: PLC0415 - asyncua
 
         return await look(self._pki(), settings)
 
@@ -104,7 +104,7 @@ class OpcUaPlugin:
         return self._pki().renew()
 
     def _pki(self) -> Pki:
-        from shoptwin_opcua.pki import Pki  # noqa: PLC0415 - cryptography
+        from shoptwin_opcua.security.pki import Pki  # noqa: PLC0415 - cryptography
 
         if self._keeping is None:
             raise ConfigError("nobody has said where certificates are kept", "name a state directory")

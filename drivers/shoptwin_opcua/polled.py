@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoptwin.sdk import NotConnected
 from shoptwin_opcua.connection import OpcUaConnection
-from shoptwin_opcua.polling import Polling
+from shoptwin_opcua.reading.polling import Polling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

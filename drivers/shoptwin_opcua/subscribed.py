@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin_opcua.connection import OpcUaConnection
-from shoptwin_opcua.feed import Feed
+from shoptwin_opcua.reading.feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

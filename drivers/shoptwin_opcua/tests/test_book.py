@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shoptwin_opcua.book import GONE, Book
-from shoptwin_opcua.decode import ARRAY, Row
-from shoptwin_opcua.values import Block, Values
+from shoptwin_opcua.reading.book import GONE, Book
+from shoptwin_opcua.wire.decode import ARRAY, Row
+from shoptwin_opcua.wire.values import Block, Values
 
 ITEMS = 4
 SCALARS = {

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from shoptwin.sdk import BadAddress, BrowseWish, Role, ValueKind, Walkable
 from shoptwin.testing.watch_opcua import OpcUaWatch
-from shoptwin_opcua.roles import guess
-from shoptwin_opcua.units import code, unit
+from shoptwin_opcua.discovery.roles import guess
+from shoptwin_opcua.space.units import code, unit
 
 if TYPE_CHECKING:
     from shoptwin.sdk import TagCandidate

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from shoptwin.sdk import StatusCode, ValueKind, Waveform
-from shoptwin_opcua.columns import Columns
-from shoptwin_opcua.decode import ARRAY, DATE_TIME, EPOCH, GUID, MATRIX, NODE_ID, STRING, Row
+from shoptwin_opcua.reading.columns import Columns
+from shoptwin_opcua.wire.decode import ARRAY, DATE_TIME, EPOCH, GUID, MATRIX, NODE_ID, STRING, Row
 
 GOOD = 0
 

@@ -14,8 +14,8 @@ from asyncua.ua.ua_binary import struct_to_binary, variant_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoptwin_opcua.decode import ARRAY, EPOCH, MATRIX, Body, Row, data_value, read_results, variant
-from shoptwin_opcua.publication import plainly, quickly
+from shoptwin_opcua.wire.decode import ARRAY, EPOCH, MATRIX, Body, Row, data_value, read_results, variant
+from shoptwin_opcua.wire.publication import plainly, quickly
 
 T = ua.VariantType
 NUMBERS = {

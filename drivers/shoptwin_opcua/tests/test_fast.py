@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shoptwin.sdk import NotConnected, StatusCode, ValueKind
-from shoptwin_opcua import publication
 from shoptwin_opcua.address import parse
-from shoptwin_opcua.columns import Columns, Places
-from shoptwin_opcua.decode import EPOCH, LAST, SCALARS, read_results
 from shoptwin_opcua.errors import translated
-from shoptwin_opcua.fast import read_values
-from shoptwin_opcua.paths import FAST, Paths
-from shoptwin_opcua.resolve import Target
-from shoptwin_opcua.values import Values, agree
+from shoptwin_opcua.reading.columns import Columns, Places
+from shoptwin_opcua.space.resolve import Target
+from shoptwin_opcua.wire import publication
+from shoptwin_opcua.wire.decode import EPOCH, LAST, SCALARS, read_results
+from shoptwin_opcua.wire.fast import read_values
+from shoptwin_opcua.wire.paths import FAST, Paths
+from shoptwin_opcua.wire.values import Values, agree
 
 SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A box on which others are at work draws messages slowly."""

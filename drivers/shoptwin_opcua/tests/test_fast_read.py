@@ -9,11 +9,11 @@ from asyncua import ua
 from asyncua.ua import ua_binary
 
 from shoptwin.sdk import NotConnected
-from shoptwin_opcua import fast_read
-from shoptwin_opcua.fast_request import EncodedRequest, Raw
-from shoptwin_opcua.paths import FAST, Paths, worst
-from shoptwin_opcua.services import Limits, Reading, value_of
-from shoptwin_opcua.values import Values
+from shoptwin_opcua.space import fast_read
+from shoptwin_opcua.space.services import Limits, Reading, value_of
+from shoptwin_opcua.wire.fast_request import EncodedRequest, Raw
+from shoptwin_opcua.wire.paths import FAST, Paths, worst
+from shoptwin_opcua.wire.values import Values
 
 
 @pytest.fixture(autouse=True)

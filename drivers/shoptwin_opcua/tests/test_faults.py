@@ -11,7 +11,8 @@ from asyncua import ua
 from shoptwin.sdk import Hole, NotConnected, StatusCode, Timeout
 from shoptwin.testing import group_of
 from shoptwin.testing.streams import lost, stream, take, values
-from shoptwin_opcua import plugin, vigil
+from shoptwin_opcua import plugin
+from shoptwin_opcua.space import vigil
 
 
 @pytest.fixture(params=["poll", "subscribe"])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from shoptwin.sdk import StatusCode
 from shoptwin.testing import free_port
 from shoptwin.testing.streams import stream
-from shoptwin_opcua import history
+from shoptwin_opcua.reading import history
 
 
 @pytest.fixture(params=["poll", "subscribe"])

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from shoptwin.sdk import NotConnected, StatusCode
 from shoptwin.testing.streams import take, values
 from shoptwin.testing.watch_opcua import OpcUaWatch
-from shoptwin_opcua import feed
-from shoptwin_opcua.decode import Row
 from shoptwin_opcua.errors import refused
-from shoptwin_opcua.limits import ASKED, READ, Limits, of_server
-from shoptwin_opcua.references import references
-from shoptwin_opcua.services import in_chunks
+from shoptwin_opcua.reading import feed
+from shoptwin_opcua.space.limits import ASKED, READ, Limits, of_server
+from shoptwin_opcua.space.references import references
+from shoptwin_opcua.space.services import in_chunks
+from shoptwin_opcua.wire.decode import Row
 
 TOLD = st.one_of(
     st.none(), st.integers(-5, 2000), st.floats(allow_nan=True), st.text(max_size=3), st.booleans(),

@@ -11,9 +11,9 @@ from shoptwin.sdk import StatusCode
 from shoptwin.testing import group_of
 from shoptwin_opcua import plugin
 from shoptwin_opcua.address import parse
-from shoptwin_opcua.memory import Memory
-from shoptwin_opcua.services import Server
-from shoptwin_opcua.subscription import Subscription
+from shoptwin_opcua.reading.subscription import Subscription
+from shoptwin_opcua.space.memory import Memory
+from shoptwin_opcua.space.services import Server
 
 _URIS = st.lists(st.text("abc", max_size=3), max_size=5).map(lambda uris: ("http://opcfoundation.org/UA/", *uris))
 

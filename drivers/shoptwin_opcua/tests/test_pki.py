@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from shoptwin.sdk import AuthFailed, NotConnected
-from shoptwin_opcua import certificates
-from shoptwin_opcua.acceptance import ANYWHERE, servers, way
 from shoptwin_opcua.errors import NotTrusted
-from shoptwin_opcua.identity import made, new_key, pem
-from shoptwin_opcua.pki import Pki
-from shoptwin_opcua.trust import check_trusted, refuses_us
+from shoptwin_opcua.security import certificates
+from shoptwin_opcua.security.acceptance import ANYWHERE, servers, way
+from shoptwin_opcua.security.identity import made, new_key, pem
+from shoptwin_opcua.security.pki import Pki
+from shoptwin_opcua.security.trust import check_trusted, refuses_us
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 URL = "opc.tcp://PLC-7:4840/Server A"

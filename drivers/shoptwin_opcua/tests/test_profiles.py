@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoptwin_opcua import plugin
-from shoptwin_opcua.limits import Limits, apply
 from shoptwin_opcua.profiles import Profile, profiles, recognised
+from shoptwin_opcua.space.limits import Limits, apply
 
 FOLDER = Path(__file__).resolve().parents[1]
 WHOLE = {"vendor": "V", "models": ["M"], "source": ["S"], "marks": ["m"]}

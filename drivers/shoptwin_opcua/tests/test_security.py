@@ -12,12 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from shoptwin.sdk import AuthFailed, NotConnected, StatusCode, Timeout
-from shoptwin_opcua import certificates
 from shoptwin_opcua.errors import NotTrusted, Refused, refused, translated
-from shoptwin_opcua.identity import made, new_key
-from shoptwin_opcua.limits import Limits
 from shoptwin_opcua.plugin import OpcUaPlugin
-from shoptwin_opcua.services import Reading, value_of
+from shoptwin_opcua.security import certificates
+from shoptwin_opcua.security.identity import made, new_key
+from shoptwin_opcua.space.limits import Limits
+from shoptwin_opcua.space.services import Reading, value_of
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 POLICIES = ("Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss")
@@ -243,7 +243,7 @@ async def test_changed_server(serve, bench, tmp_path):
 
 async def test_trust_that_is_withdrawn(serve, bench, monkeypatch):
     """A connection ends when its server's certificate is rejected while it runs."""
-    monkeypatch.setattr("shoptwin_opcua.channel.TIMEOUT", 3000)
+    monkeypatch.setattr("shoptwin_opcua.session.channel.TIMEOUT", 3000)
     server = serve(secure=True)
     certificate = await bench.accept(server)
     async with bench.open(server) as connection:

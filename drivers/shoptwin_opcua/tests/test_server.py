@@ -95,8 +95,8 @@ async def test_a_limit_that_is_not_told_is_found(serve, connected, names, mode, 
     server = serve(nodes=50, max_nodes_per_read=10, max_items_per_call=10)
 
     async def no_limits(_channel, _most):
-        from shoptwin_opcua.limits import Limits  # noqa: PLC0415 - asyncua only where it is used
-        from shoptwin_opcua.services import Server  # noqa: PLC0415
+        from shoptwin_opcua.space.limits import Limits  # noqa: PLC0415 - asyncua only where it is used
+        from shoptwin_opcua.space.services import Server  # noqa: PLC0415
 
         return Server(Limits(), ("", "", "urn:shoptwin:test"))
 

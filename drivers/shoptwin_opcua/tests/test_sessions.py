@@ -10,8 +10,8 @@ from asyncua.ua.uaerrors import BadSecureChannelIdInvalid
 
 from shoptwin.sdk import NotConnected, Timeout
 from shoptwin.testing.streams import values
-from shoptwin_opcua import sessions
 from shoptwin_opcua.plugin import OpcUaPlugin
+from shoptwin_opcua.session import sessions
 
 
 def pull(connection):

@@ -20,10 +20,10 @@ from shoptwin.testing import free_port, group_of
 from shoptwin.testing.streams import take, values
 from shoptwin.testing.watch_opcua import OpcUaWatch
 from shoptwin_opcua import plugin
-from shoptwin_opcua.decode import ARRAY, EXTENSION_OBJECT, SCALARS, STRING, Body, Row
-from shoptwin_opcua.dictionaries import parse
-from shoptwin_opcua.structures import Field, Structure, key_of, pick
-from shoptwin_opcua.times import AHEAD, LONG_AGO, ServerClock, Shown, plausible
+from shoptwin_opcua.space.dictionaries import parse
+from shoptwin_opcua.space.times import AHEAD, LONG_AGO, ServerClock, Shown, plausible
+from shoptwin_opcua.wire.decode import ARRAY, EXTENSION_OBJECT, SCALARS, STRING, Body, Row
+from shoptwin_opcua.wire.structures import Field, Structure, key_of, pick
 
 ENCODING = bytes((1, 2)) + (77).to_bytes(2, "little")
 KEY = (2, 77)

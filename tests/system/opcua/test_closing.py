@@ -8,9 +8,9 @@ import pytest
 
 from shoptwin.sdk import Timeout
 from shoptwin.testing.node_opcua import NodeOpcua, missing
-from shoptwin_opcua import channel
 from shoptwin_opcua.plugin import OpcUaPlugin
-from shoptwin_opcua.record import Record
+from shoptwin_opcua.reading.record import Record
+from shoptwin_opcua.session import channel
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from shoptwin.testing.faults.opcua import Round
 from shoptwin.testing.faults.opcua_truth import COUNT, GENERATION, OpcUaTruth
-from shoptwin_opcua.sessions import Sessions
+from shoptwin_opcua.reading.subscription import Subscription
+from shoptwin_opcua.session.sessions import Sessions
 from shoptwin_opcua.subscribed import SubscribedConnection
-from shoptwin_opcua.subscription import Subscription
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from shoptwin.sdk import AuthFailed, NotConnected
 from shoptwin.testing import group_of
 from shoptwin.testing.node_opcua import NodeOpcua, missing
 from shoptwin.testing.streams import values
-from shoptwin_opcua.identity import made, new_key
 from shoptwin_opcua.plugin import OpcUaPlugin
+from shoptwin_opcua.security.identity import made, new_key
 
 POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
 _NODE_OPCUA = "None,Basic256Sha256,Aes128_Sha256_RsaOaep,Aes256_Sha256_RsaPss"

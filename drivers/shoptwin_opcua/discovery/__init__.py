@@ -1,0 +1,1 @@
+"""Commissioning: what a server offers, and walking through what it has."""

@@ -1,0 +1,1 @@
+"""Bytes to values. Only `fast_request` knows asyncua."""
