@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,20 @@ _LINE = np.dtype([
 ])  # fmt: skip
 
 
+def kept(row: Row) -> Row:
+    """Return what is kept of a row: of an array, which is large, a checksum stands for the value."""
+    if not row.type & ARRAY:
+        return row
+    array = isinstance(row.value, np.ndarray)
+    return row._replace(value=zlib.crc32(np.ascontiguousarray(row.value).data) if array else None)
+
+
+def same(one: Row, other: Row) -> bool:
+    """Tell whether two rows that were kept say the same value of the same type; NaN is the same as NaN."""
+    old, new = one.value, other.value
+    return one.type == other.type and bool(old == new or (old != old and new != new))  # noqa: PLR0124
+
+
 class Book:
     """One line a handle."""
 
@@ -43,7 +58,7 @@ class Book:
         self._rows += [None] * len(more)
 
     def last(self, handle: int) -> Row | None:
-        """Return what a node said last; None for nothing yet, and for an array, which is too large to be kept."""
+        """Return what was kept of what a node said last; None for nothing yet."""
         line = self.lines[handle]
         type_, bits, *rest = (line[name].item() for name in _TOLD)
         if not type_:
@@ -54,7 +69,7 @@ class Book:
     def note(self, handle: int, row: Row | None) -> None:
         """Keep what a node said."""
         self.lines["type"][handle] = 0
-        self._rows[handle] = None if row is None or row.type & ARRAY else row
+        self._rows[handle] = None if row is None else kept(row)
 
     def take(self, values: Values, now: float) -> NDArray[np.intp]:
         """Note notifications; return the handle of each, -1 of one that is not ours or says what was read before."""
@@ -73,8 +88,9 @@ class Book:
             handle = handles[index]
             if self.lines["repeats"][handle]:  # of several of one node, the first alone
                 self.lines["repeats"][handle] = False
-                last, row = self.last(handle), rows[index]
-                if last is not None and row.source_time and (last[2:4] == row[2:4]):
+                last, row = self.last(handle), kept(rows[index])
+                # A time alone proves nothing: some servers stamp by the second, or never anew.
+                if last is not None and row.source_time and last[2:4] == row[2:4] and same(last, row):
                     fresh[index] = -1
 
     def _write(self, values: Values, known: NDArray[np.bool_], handles: NDArray[np.intp], now: float) -> None:
@@ -83,7 +99,7 @@ class Book:
         for index, row in values.rows:
             if known[index]:
                 said["status"][index] = row.status
-                self._rows[handles[index]] = None if row.type & ARRAY else row
+                self._rows[handles[index]] = kept(row)
         for block in values.blocks:
             said["type"][block.at] = block.type
             said["value"][block.at] = block.values.astype(_WIDE[block.type]).view("<u8")

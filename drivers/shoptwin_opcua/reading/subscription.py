@@ -10,6 +10,7 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from shoptwin_opcua.errors import refused
+from shoptwin_opcua.reading.book import same
 from shoptwin_opcua.reading.paced import NO_ROOM
 from shoptwin_opcua.space.services import in_chunks, value_of
 from shoptwin_opcua.wire.decode import BAD
@@ -65,7 +66,7 @@ class Item:
 
     @property
     def last(self) -> Row | None:
-        """What it said last, by whichever way; not kept of arrays, which are large."""
+        """What was kept of what it said last, by whichever way."""
         return self.book.last(self.handle)
 
     def learned(self, row: Row) -> None:
@@ -76,10 +77,7 @@ class Item:
     def unnoticed(self, before: Row | None) -> bool:
         """Tell whether what was read now is another value than before: the server has watched without a word."""
         last = self.last
-        if before is None or last is None:
-            return False
-        old, new = before.value, last.value
-        return bool(old != new and (old == old or new == new))  # noqa: PLR0124 - NaN is the same as NaN here
+        return before is not None and last is not None and not same(before, last)
 
 
 class Subscription:

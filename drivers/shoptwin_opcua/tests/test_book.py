@@ -37,18 +37,15 @@ class OneByOne:
         self.lines = [{"last": None, "repeats": False, "heard": 0.0, "present": True} for _ in range(ITEMS)]
 
     def read(self, handle, row):
-        self.lines[handle] |= {"last": None if row.type & ARRAY else row, "repeats": True}
+        self.lines[handle] |= {"last": row, "repeats": True}
 
     def take(self, handle, row, now):
         if handle >= ITEMS:
             return -1
         line = self.lines[handle]
         last, repeats = line["last"], line["repeats"]
-        line |= {
-            "last": None if row.type & ARRAY else row, "repeats": False, "heard": now,
-            "present": row.status not in GONE,
-        }  # fmt: skip
-        again = last is not None and row.source_time and last[2:4] == row[2:4]
+        line |= {"last": row, "repeats": False, "heard": now, "present": row.status not in GONE}
+        again = last is not None and row.source_time and same(last._replace(server_time=0), row._replace(server_time=0))
         return -1 if repeats and again else handle
 
 
@@ -93,6 +90,31 @@ def same(one, other):
     return one._replace(value=0) == other._replace(value=0) and (
         nan or (values[0] == values[1] and type(values[0]) is type(values[1]))
     )
+
+
+def test_a_change_with_an_old_time_is_one():
+    """Where a server stamps by the second, what changed right after it was read is no repeat of what was read."""
+    book = Book()
+    book.grow(3)
+    read = [Row(1, False, 0, 5, 5), Row(11, math.nan, 0, 5, 5), Row(6, 4, 0, 5, 5)]
+    for handle, row in enumerate(read):
+        book.note(handle, row)
+        book.lines["repeats"][handle] = True
+    told = [(0, Row(1, True, 0, 5, 6)), (1, Row(11, math.nan, 0, 5, 6)), (2, Row(6, 4, 0, 5, 6)), (2, read[2])]
+    assert book.take(in_blocks(told), 1.0).tolist() == [0, -1, -1, 2]
+
+
+def test_arrays_are_told_apart():
+    """Of an array that was read, the next one is a repeat if it has the same numbers, and news if it has not."""
+    book = Book()
+    book.grow(2)
+    array = np.arange(6, dtype="f4")[::2]
+    for handle in range(2):
+        book.note(handle, Row(10 | ARRAY, array, 0, 5, 5))
+        book.lines["repeats"][handle] = True
+    told = [(0, Row(10 | ARRAY, array.copy(), 0, 5, 5)), (1, Row(10 | ARRAY, array + 1, 0, 5, 5))]
+    assert book.take(in_blocks(told), 1.0).tolist() == [-1, 1]
+    assert book.last(0).value != book.last(1).value
 
 
 def test_a_book_grows():
