@@ -111,6 +111,7 @@ class _Run:
                 ClockInfo(iso(clock.epoch), iso(clock.origin), clock.rate),
                 tuple(_told(machine, registers) for machine in self._machines),
             )  # fmt: skip
+            await nodes.tell_time(clock.now(), clock.rate)
             if (now := clock.now()) >= clock.epoch:  # whoever reads at once finds values
                 for machine in self._machines:
                     await _show(machine, now, registers, nodes)
@@ -179,7 +180,7 @@ async def _show(machine: PlantMachine, now: int, registers: Registers, nodes: Op
 async def _tell_time(clock: PlantClock, nodes: OpcUaPlant) -> None:
     """Tell OPC UA clients the plant's time, every real second."""
     while True:
-        await nodes.tell_time(clock.now())
+        await nodes.tell_time(clock.now(), clock.rate)
         await asyncio.sleep(1)
 
 

@@ -81,9 +81,14 @@ class OpcUaPlant:
             kind = self._types[machine, update.tag]
             await self._write(node, _value(update, kind, _moment(now)))
 
-    async def tell_time(self, now: int) -> None:
-        """Set the server's own time: that of the plant, so that a client finds no skew against the values'."""
+    async def tell_time(self, now: int, rate: float) -> None:
+        """Set the server's own time: that of the plant, so that a client finds no skew against the values'.
+
+        One that runs at another `rate` than the client's is not told: whoever reckons on from it is wrong at once.
+        """
         value = ua.DataValue(ua.Variant(_moment(now), ua.VariantType.DateTime), SourceTimestamp=_moment(now))
+        if rate != 1:
+            value = _nothing(StatusCode.BAD_NO_DATA, now)
         await self._write(ua.NodeId(ua.Int32(ua.ObjectIds.Server_ServerStatus_CurrentTime)), value)
 
     async def _write(self, node: ua.NodeId, value: ua.DataValue) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shoptwin.sdk import SampleBatch, StatusCode, ValueKind, Waveform
-from shoptwin_opcua.space.times import Shown, plausible
+from shoptwin_opcua.space.times import plausible
 from shoptwin_opcua.wire import decode
 from shoptwin_opcua.wire.decode import BAD
 from shoptwin_opcua.wire.kinds import KINDS, kind_of
@@ -110,7 +110,7 @@ class Columns:
                 self._take(places, asked, at[asked.at])
         self._count += values.count
 
-    def batches(self, group: str, clock: Shown = Shown()) -> list[SampleBatch]:  # noqa: B008 - it cannot be changed
+    def batches(self, group: str, clock: int = 0) -> list[SampleBatch]:
         """Return what was collected, one batch a kind of value; `clock` as `times.plausible` has it."""
         found = [column.batch(group, kind) for kind, column in self._columns.items()]
         return [plausible(batch, clock) for _, batch in sorted(found, key=lambda each: each[0])]

@@ -239,7 +239,7 @@ class Feed:
             else:
                 self._watched.take(again, now, columns)
         self._watched.take(publication, now, columns)
-        self._ready += columns.batches(subscription.group.name, self._server.shows())
+        self._ready += columns.batches(subscription.group.name, self._server.clock())
         if publication.ended is not None:
             subscription.last = last
             await self._rebuild([subscription], f"ended a subscription: {code_name(publication.ended)}")

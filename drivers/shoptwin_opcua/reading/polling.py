@@ -100,7 +100,7 @@ class Polling:
             first += values.count
         plan.refused, plan.last = refused, asyncio.get_running_loop().time()
         plan.doubtful |= columns.unrated
-        return columns.batches(group.name, self._server.shows())
+        return columns.batches(group.name, self._server.clock())
 
     async def _plan(self, group: Group) -> _Plan:
         now = asyncio.get_running_loop().time()

@@ -98,7 +98,7 @@ class Watched:
             item.learned(row)
             columns.setdefault(item.subscription.group.name, Columns()).put(item.target, row)
         return [
-            batch for group, collected in columns.items() for batch in collected.batches(group, self._server.shows())
+            batch for group, collected in columns.items() for batch in collected.batches(group, self._server.clock())
         ]
 
     async def look(self, now: float) -> list[SampleBatch]:

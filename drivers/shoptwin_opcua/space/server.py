@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from asyncua.ua.object_ids import ObjectIds
@@ -12,7 +11,6 @@ from shoptwin_opcua.nodes import node
 from shoptwin_opcua.space import limits
 from shoptwin_opcua.space.limits import Limits
 from shoptwin_opcua.space.services import Server, ask_namespaces, read, value_of
-from shoptwin_opcua.space.times import time_of
 from shoptwin_opcua.wire.decode import BAD
 
 if TYPE_CHECKING:
@@ -41,9 +39,7 @@ async def ask_server(channel: Channel, settings: Settings) -> Server:
     careful.read = min(limits.of_server(rows, 0).read, _CAREFULLY)
     rows += await _read(channel, careful, ids[1:])
     server = Server(limits.of_server(rows, settings.batch), await ask_namespaces(channel))
-    *who, time = await _read(channel, careful, (*_WHO, ObjectIds.Server_ServerStatus_CurrentTime))
-    server.clock.tell(time_of(time), asyncio.get_running_loop().time())
-    said = [str(row.value) for row in who if row.status < BAD and row.value]
+    said = [str(row.value) for row in await _read(channel, careful, _WHO) if row.status < BAD and row.value]
     server.profile = settings.profile or profiles.recognised(said)
     if server.profile:
         profile = profiles.profiles()[server.profile]

@@ -16,7 +16,6 @@ from shoptwin_opcua.nodes import node
 from shoptwin_opcua.space.fast_read import FastRead
 from shoptwin_opcua.space.limits import Limits
 from shoptwin_opcua.space.memory import Memory
-from shoptwin_opcua.space.times import ServerClock
 from shoptwin_opcua.wire import decode
 from shoptwin_opcua.wire.paths import worst
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from shoptwin_opcua.session.channel import Channel
-    from shoptwin_opcua.space.times import Shown
     from shoptwin_opcua.wire.decode import Row
     from shoptwin_opcua.wire.structures import Key, Structure
     from shoptwin_opcua.wire.values import Values
@@ -48,7 +46,8 @@ class Server:
     """Whether its profile says that it is better read than subscribed to."""
     memory: Memory = field(default_factory=Memory)
     """What was known of it before."""
-    clock: ServerClock = field(default_factory=ServerClock)
+    ahead: int = 0
+    """ns by which its clock is ahead of the loop's, 0 where it tells no time."""
     structures: dict[Key, Structure] = field(default_factory=dict)
     """Layouts of its structures by their encoding, as far as somebody has asked for their fields."""
     units: dict[ua.NodeId, str] = field(default_factory=dict)
@@ -58,9 +57,9 @@ class Server:
     notes: dict[str, str] = field(default_factory=dict)
     """What people should know of how it is read, for `Talk.notes`."""
 
-    def shows(self) -> Shown:
-        """Return what its clock shows now."""
-        return self.clock.shown(asyncio.get_running_loop().time())
+    def clock(self) -> int:
+        """Return what its clock shows now, ns UTC; 0 where it tells no time."""
+        return round(asyncio.get_running_loop().time() * 1e9) + self.ahead if self.ahead else 0
 
 
 async def ask_namespaces(channel: Channel) -> tuple[str, ...]:

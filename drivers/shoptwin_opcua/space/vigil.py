@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from shoptwin_opcua.space.services import Server
 
 EVERY = 10.0
-"""Seconds between two looks …"""
-SOON = 0.5
-"""… but between the first and the second: by two it is seen how fast the server's clock runs."""
+"""Seconds between two looks."""
 _ASKED = (
     ObjectIds.Server_NamespaceArray, ObjectIds.Server_ServerStatus_StartTime, ObjectIds.Server_ServerStatus_CurrentTime,
 )  # fmt: skip
@@ -32,7 +30,8 @@ class Vigil:
         self._start = 0
         self._steady: bool | None = None
         """Whether the time of its start is the same at each look: some servers reckon it anew; None: not known yet."""
-        self._due: float | None = None
+        self._due = 0.0
+        self._ahead = 0
 
     async def look(self, now: float) -> None:
         """Ask, where it is time to.
@@ -41,17 +40,18 @@ class Vigil:
             NotConnected: it is another server now, or has other namespaces where there were some: the indices in
                 NodeIds mean something else. Timeout: it does not answer.
         """
-        if self._due is not None and now < self._due:
+        if now < self._due:
             return
-        self._due = now + (SOON if self._due is None else EVERY)
+        self._due = now + EVERY
         array, start, current = await read(self._channel, self._server.limits, [value_of(node(id_)) for id_ in _ASKED])
         self._namespaces(uris(array))
         self._started(time_of(start))
-        self._server.clock.tell(time_of(current), now)
+        if (time := time_of(current)) > 0:
+            self._ahead = self._server.ahead = time - round(now * 1e9)
 
     def at(self, now: float) -> int:
         """Return what the server's clock showed, 0 where it has told no time."""
-        return self._server.clock.at(now)
+        return round(now * 1e9) + self._ahead if self._ahead else 0
 
     def _namespaces(self, now: tuple[str, ...]) -> None:
         before = self._server.namespaces

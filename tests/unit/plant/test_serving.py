@@ -209,6 +209,12 @@ async def test_a_waveform_is_an_array_with_its_sampling_rate_and_plant_time(opcu
     assert value.ServerTimestamp >= value.SourceTimestamp
 
 
+async def test_a_fast_plant_tells_no_time_of_its_own(opcua: Client) -> None:
+    """A client that reckons on from what a fast server's clock showed would take its values to be from the future."""
+    node = opcua.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
+    assert (await node.read_data_value(raise_on_bad_status=False)).StatusCode.is_bad()
+
+
 async def test_a_subscription_brings_new_values_in_order(opcua: Client) -> None:
     """Source times of the notifications increase."""
     seen: asyncio.Queue[Any] = asyncio.Queue()
