@@ -387,6 +387,17 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[list[Outcome]], None]:
 
 
 @pytest.fixture
+def check() -> Callable[[list[Outcome]], None]:
+    """Give what fails with all that went wrong, which an assertion would cut."""
+
+    def check(outcomes: list[Outcome]) -> None:
+        if failed := "\n".join(str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck):
+            pytest.fail(failed, pytrace=False)
+
+    return check
+
+
+@pytest.fixture
 def rig() -> Iterator[Rig]:
     """Give what makes faults happen."""
     rig = Rig()

@@ -20,39 +20,39 @@ LINKS = pytest.mark.parametrize("link", [Link.RTU, Link.RTU_TCP])
 
 
 @LINKS
-async def test_some_faults(rig, link):
+async def test_some_faults(rig, check, link):
     """Whatever happens to bytes, no wrong value is Good, and all data flow again within one backoff."""
     outcomes = await rig.run_all(every(link, range(3)))
-    assert not [str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck]
+    check(outcomes)
 
 
 @LINKS
-async def test_faults_in_a_row(rig, link):
+async def test_faults_in_a_row(rig, check, link):
     """The same holds on one connection to which one thing after another happens."""
     faults = every(link, range(1000, 1001))
     random.Random(str(link)).shuffle(faults)
     outcomes = await rig.run_all(faults, in_a_row=5)
-    assert not [str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck]
+    check(outcomes)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @LINKS
-async def test_thousands_of_faults(rig, tell, link):
+async def test_thousands_of_faults(rig, check, tell, link):
     """The same holds for thousands of faults, a fifth of them in a row."""
     outcomes = await rig.run_all(every(link, range(85)))
     faults = every(link, range(1000, 1021))
     random.Random(str(link)).shuffle(faults)
     outcomes += await rig.run_all(faults, in_a_row=20)
     tell(outcomes)
-    assert not [str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck]
+    check(outcomes)
 
 
 @LINKS
-async def test_overdue_replies(rig, link):
+async def test_overdue_replies(rig, check, link):
     """A reply that is later than declared, when the next request is out, is not taken for the answer to that one."""
     outcomes = await rig.run_all([Fault(link, Way.REPLY, "overdue", seed) for seed in range(12)])
-    assert not [str(outcome) for outcome in outcomes if outcome.wrong or outcome.stuck]
+    check(outcomes)
 
 
 @LINKS
