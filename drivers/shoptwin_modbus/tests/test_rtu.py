@@ -253,6 +253,30 @@ async def test_debts_outlive_a_wire(rtu):
     second.close()
 
 
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_reply_to_what_was_cut_off_may_come_in_time(rtu, cut):
+    """A request that was cut off, or given up, long before its time-out is owed for as long as any other is.
+
+    Else a unit would be in step again, on a new connection, before the last moment in which that reply can come.
+    """
+    peer, wire = rtu
+    patient = Timing(0.6, turnaround=0.1)
+    asking, sent = asked(wire, timing=patient), asyncio.get_running_loop().time()
+    await peer.request()
+    if cut:
+        peer.hang_up()
+    else:
+        asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    again = asked(wire, timing=patient)
+    await peer.request()
+    assert asyncio.get_running_loop().time() - sent >= patient.timeout + patient.turnaround - 0.01
+    peer.send(two(5))
+    await peer.request()
+    peer.send(one(222))
+    assert await again == words(222)
+
+
 async def test_line_that_is_never_silent(rtu, monkeypatch):
     """A line on which something always speaks is a Timeout that says what to look for."""
     peer, wire = rtu

@@ -35,6 +35,8 @@ class Debt:
     shapes: set[tuple[int, int | None]] = field(default_factory=set)
     unlike: Request | None = None
     """A request whose reply none of those could be taken for, when the first of them was asked for."""
+    until: float = 0.0
+    """When the last of them may come (loop time): before that nothing else is asked of the unit."""
 
 
 Debts = dict[int, Debt]
@@ -90,8 +92,10 @@ class RtuLink(Link):
         self._turnaround = timing.turnaround
         if self._last is None:
             self._unsettle(timing.turnaround)  # just opened: who knows what was asked before
+        if (debt := self._debts.get(request.unit)) is not None:
+            self._free_from = max(self._free_from, debt.until)
         await self._silence()
-        debt = self._debts.get(request.unit)
+        debt = self._debts.get(request.unit)  # something may have come meanwhile
         if debt is None:
             return await self._exchange(request, timing, unlike)
         probe = _probe(debt, request, unlike)
@@ -166,8 +170,9 @@ class RtuLink(Link):
         except Refused:
             raise
         except BaseException as error:
-            self._owe(request, unlike)
-            late = due if isinstance(error, asyncio.CancelledError) else loop.time()
+            # Where the wait was cut short, by a lost connection say, the reply may come as late as after a time-out.
+            late = loop.time() if isinstance(error, Garbled) else max(due, loop.time())
+            self._owe(request, unlike, late + timing.turnaround)
             self._unsettle(timing.turnaround, late)
             seen(wait.reply)
             raise
@@ -199,11 +204,12 @@ class RtuLink(Link):
             self.counters.garbled += 1
         before, self._strays = self._strays, self._strays + count
         if before < SHORTEST_RTU <= self._strays and self._last is not None:
-            self._owe(self._last, None)
+            self._owe(self._last, None, self.loop.time() + self._turnaround)
         self._unsettle(self._turnaround)
 
-    def _owe(self, request: Request, unlike: Request | None) -> None:
+    def _owe(self, request: Request, unlike: Request | None, until: float) -> None:
         debt = self._debts.setdefault(request.unit, Debt())
+        debt.until = max(debt.until, until)
         debt.shapes.add(request.shape)
         debt.unlike = debt.unlike or unlike
 
