@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from contextlib import AsyncExitStack
 
 import pytest
@@ -271,6 +272,27 @@ async def test_a_reply_to_what_was_cut_off_may_come_in_time(rtu, cut):
     again = asked(wire, timing=patient)
     await peer.request()
     assert asyncio.get_running_loop().time() - sent >= patient.timeout + patient.turnaround - 0.01
+    peer.send(two(5))
+    await peer.request()
+    peer.send(one(222))
+    assert await again == words(222)
+
+
+async def test_what_lies_in_the_port_already(rtu):
+    """A box that stands still for longer than the gap looks at what has come meanwhile before it asks again."""
+    peer, wire = rtu
+    asking = asked(wire)
+    await peer.request()
+
+    def stand_still(_):
+        peer.send(one(1))  # a second copy, at once
+        time.sleep(0.02)
+
+    asking.add_done_callback(stand_still)
+    peer.send(one(1))
+    assert await asking == words(1)
+    again = asked(wire)
+    assert (await peer.request())[5] == 2
     peer.send(two(5))
     await peer.request()
     peer.send(one(222))
