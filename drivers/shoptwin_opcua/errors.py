@@ -33,16 +33,19 @@ DISTRUST_USER = frozenset({
     "BadIdentityTokenInvalid", "BadIdentityTokenRejected", "BadUserAccessDenied", "BadUserSignatureInvalid",
 })  # fmt: skip
 """What it says beside, that does not accept the certificate of a user (Part 4, 5.7.3)."""
-_REFUSED = {
+_LOGIN = {
     "BadUserAccessDenied": _USER,
     "BadIdentityTokenInvalid": f"{_USER}; or the server takes such a login over an encrypted channel alone",
     "BadIdentityTokenRejected": "the server does not take this kind of login: set user and password_file, or none",
     "BadUserSignatureInvalid": _USER,
-    "BadSecurityPolicyRejected": "the server does not offer this security: ask the PLC's project",
-    "BadSecurityModeRejected": "the server does not offer this security: set security as the PLC's project says",
-    "BadSecurityModeInsufficient": "the server demands encryption: set security",
 }
+"""What it says that refuses a login, and what to do."""
+NOT_OFFERED = frozenset({"BadSecurityPolicyRejected", "BadSecurityModeRejected", "BadSecurityModeInsufficient"})
+"""What it says that wants another security."""
+_OTHER_SECURITY = "set security as the PLC's project says: `shoptwin discover` shows what the server offers"
 _LATER = {
+    **dict.fromkeys(NOT_OFFERED, _OTHER_SECURITY),
+    "BadUserAccessDenied": "let this user read, browse and subscribe at the server, or log in as one that may",
     "BadTooManySessions": "the server has no session left: close other clients, or wait until it drops dead ones",
     "BadTcpEndpointUrlInvalid": "check the path at the end of url",
     "BadTcpServerTooBusy": "the server is busy",
@@ -109,13 +112,22 @@ def translated(where: str) -> Iterator[None]:
         raise NotConnected(f"{where}: {error}", "the server's answer cannot be used; it is asked again") from error
 
 
+@contextmanager
+def logging_in(where: str) -> Iterator[None]:
+    """Raise what refuses a login as AuthFailed: tried again and again it could lock the account."""
+    try:
+        yield
+    except UaStatusCodeError as error:
+        if (name := code_name(error.code)) not in _LOGIN:
+            raise
+        raise AuthFailed(f"{where} refuses us: {name}", _LOGIN[name]) from error
+
+
 def refused(where: str, code: int) -> DriverError:
     """Return the error for a service that the server refused with this status code."""
     name = code_name(code)
     if name in DISTRUST:
         return NotTrusted(f"{where} refuses us: {name}", _TRUST)
-    if name in _REFUSED:
-        return AuthFailed(f"{where} refuses us: {name}", _REFUSED[name])
     if name == "BadTimeout":
         return Timeout(f"{where} did not answer in time: {name}", "raise timeout, or ask it for less")
     return Refused(f"{where} answers {name}", _LATER.get(name, "it is tried again"), code)

@@ -11,6 +11,7 @@ import numpy as np
 from asyncua.ua.status_codes import StatusCodes
 
 from shoptwin.sdk import Hole
+from shoptwin_opcua.errors import TOO_MUCH
 from shoptwin_opcua.reading.book import GONE
 from shoptwin_opcua.reading.columns import Columns, Places
 from shoptwin_opcua.space.resolve import Target, resolve
@@ -96,10 +97,10 @@ class Polling:
         first, refused = 0, dict[int, int]()
         for values in await plan.reading.values(self._channel, self._server.limits):
             columns.extend(plan.places, values, np.arange(first, first + values.count))
-            refused |= {first + index: row.status for index, row in values.rows if row.status in _REFUSED}
+            refused |= {first + index: row.status for index, row in values.rows if row.status in _REFUSED | TOO_MUCH}
             first += values.count
         plan.refused, plan.last = refused, asyncio.get_running_loop().time()
-        plan.doubtful |= columns.unrated
+        plan.doubtful |= columns.unrated or plan.reading.lost or bool(self._server.unlearned)
         return columns.batches(group.name, self._server.clock())
 
     async def _plan(self, group: Group) -> _Plan:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shoptwin.sdk import Hole, StatusCode
+from shoptwin_opcua.errors import TOO_MUCH
 from shoptwin_opcua.reading.book import GONE, Book
 from shoptwin_opcua.reading.columns import Columns, Places
 from shoptwin_opcua.reading.subscription import Item
-from shoptwin_opcua.space.resolve import add_rates
+from shoptwin_opcua.space.resolve import add_layouts, add_rates
 from shoptwin_opcua.space.services import ask_namespaces, read, value_of
 from shoptwin_opcua.wire.decode import BAD
 
@@ -94,7 +95,7 @@ class Watched:
                 item.present = False
                 columns.setdefault(item.subscription.group.name, Columns()).lost(item.target, item.target.missing)
         for item, row in zip(asked, rows, strict=True):
-            item.present = row.status not in GONE
+            item.present = row.status not in GONE | TOO_MUCH  # what is too large to be read is so to be sent
             item.learned(row)
             columns.setdefault(item.subscription.group.name, Columns()).put(item.target, row)
         return [
@@ -113,6 +114,7 @@ class Watched:
         if now >= self._silent_at:
             self._silent_at = now + self._every
             silent = [item for item in self._items if item.present and now - item.heard >= self._every]
+            silent += await self._learn()
         gone = [item for item in self._items if not item.present] if self._gone else []
         batches = await self._look_at(silent, gone) if silent or gone else []
         self._count_gone(now)
@@ -131,12 +133,22 @@ class Watched:
             await subscription.watch([item for item in items if item.present and not item.monitored])
         return batches
 
+    async def _learn(self) -> list[Item]:
+        """Where structures came whose layout is not known, ask for it; return what is to be read again."""
+        if not self._server.unlearned:
+            return []
+        parted = [item for item in self._items if item.target.parted and item.present]
+        await add_layouts(self._channel, self._server, [item.target for item in parted])
+        return parted
+
     async def _look_up(self, items: list[Item]) -> None:
-        """Look up namespaces and sampling rates again: the server may have come up half-built."""
+        """Look up namespaces, sampling rates and layouts again: the server may have come up half-built."""
         self._server.namespaces = await ask_namespaces(self._channel) or self._server.namespaces
         for item in items:
             item.target.find(self._server)
-        await add_rates(self._channel, self._server, [item.target for item in items])
+        targets = [item.target for item in items]
+        await add_rates(self._channel, self._server, targets)
+        await add_layouts(self._channel, self._server, targets)
 
     def _count_gone(self, now: float) -> None:
         """Settle when to look for what is gone: soon where more have gone than before, else later and later."""

@@ -13,14 +13,14 @@ from asyncua.crypto import security_policies
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from shoptwin.sdk import AuthFailed, NotConnected
-from shoptwin_opcua.errors import DISTRUST, DISTRUST_USER, NotTrusted, code_name
+from shoptwin_opcua.errors import DISTRUST, DISTRUST_USER, NOT_OFFERED, NotTrusted, code_name, logging_in
 from shoptwin_opcua.security import certificates, endpoints
 from shoptwin_opcua.security.identity import Identity
 from shoptwin_opcua.security.trust import check_pinned, check_trusted, refuses_us, refuses_user
 from shoptwin_opcua.settings import full_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from asyncua.client.client import Client
     from cryptography import x509
@@ -139,12 +139,7 @@ class Security:
             raise
         endpoint = endpoints.wanted(found, self.settings)
         if endpoint is None:
-            only = " with sign_only" if self.settings.sign_only else ""
-            raise NotConnected(
-                f'{self.url} does not offer security = "{self.settings.security}"{only}: '
-                f"it offers {endpoints.offered(found)}",
-                endpoints.advice(found),
-            )
+            raise self._not_offered(found)
         certificate = endpoints.certificate_of(self.url, endpoint)
         server = endpoint.Server
         self._said = (
@@ -152,6 +147,26 @@ class Security:
             certificate.subject.rfc4514_string(),
         )  # fmt: skip
         return certificate
+
+    def _not_offered(self, found: Sequence[ua.EndpointDescription]) -> NotConnected:
+        only = " with sign_only" if self.settings.sign_only else ""
+        return NotConnected(
+            f'{self.url} does not offer security = "{self.settings.security}"{only}: '
+            f"it offers {endpoints.offered(found)}",
+            endpoints.advice(found),
+        )
+
+    async def check_offer(self, error: UaStatusCodeError) -> None:
+        """Where the server has refused the security by this error, say which it offers; it is asked for that.
+
+        Raises:
+            NotConnected: it does not offer this one. Else what asking raises.
+        """
+        if code_name(error.code) not in NOT_OFFERED:
+            return
+        found = await endpoints.ask_endpoints(self.url, self.settings.wait)
+        if endpoints.wanted(found, self.settings) is None:
+            raise self._not_offered(found) from error
 
     @contextmanager
     def refusals(self, hung_up: str = "") -> Iterator[None]:
@@ -189,7 +204,8 @@ class Security:
             kind = ua.UserTokenType.UserName
         self._check_login(client, session, kind)
         if self._user is None:
-            await client.activate_session(username=self.settings.user or None, password=self._password or None)
+            with logging_in(self.url):
+                await client.activate_session(username=self.settings.user or None, password=self._password or None)
             return
         client.user_private_key = self._user.key
         try:

@@ -12,7 +12,7 @@ from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
-from asyncua.ua.uaerrors import UaError
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 from shoptwin.sdk import DriverError, NotConnected
 from shoptwin_opcua.errors import translated
@@ -83,10 +83,14 @@ class Channel:
         await client.connect_socket()
         self.counters.watch(client.uaclient.protocol)
         await client.send_hello()
-        with security.refusals("it hung up when it saw it"):
-            await open_channel(client)
-        self._secured = True
-        await self._sessions.open(client, security)
+        try:
+            with security.refusals("it hung up when it saw it"):
+                await open_channel(client)
+            self._secured = True
+            await self._sessions.open(client, security)
+        except UaStatusCodeError as error:
+            await security.check_offer(error)
+            raise
 
     @property
     def expires(self) -> Mapping[str, int]:

@@ -24,7 +24,8 @@ class FastRead:
     def __init__(self, request: ua.ReadRequest) -> None:
         self._answers = Paths(read_values, _plainly, agree)
         self._plain = request
-        self._count = len(request.Parameters.NodesToRead)
+        self.count = len(request.Parameters.NodesToRead)
+        """Nodes that it asks for."""
         self._encoded: EncodedRequest | None = None
         try:
             self._encoded = EncodedRequest.of(request)
@@ -45,8 +46,8 @@ class FastRead:
         self._plain.RequestHeader.Timestamp = datetime.now(UTC)  # the encoded request shares it
         request = self._encoded if self.path == FAST else self._plain
         values = await channel.raw(request, self._answers.decode)
-        if values.count != self._count:
-            raise NotConnected(f"{channel.url} answered {values.count} of {self._count} values", "it is asked again")
+        if values.count != self.count:
+            raise NotConnected(f"{channel.url} answered {values.count} of {self.count} values", "it is asked again")
         return values
 
 

@@ -14,8 +14,8 @@ from shoptwin_opcua.space.datatypes import learn
 from shoptwin_opcua.space.ranges import compare_units
 from shoptwin_opcua.space.references import references
 from shoptwin_opcua.space.services import read, value_of
-from shoptwin_opcua.wire.decode import BAD
-from shoptwin_opcua.wire.structures import pick
+from shoptwin_opcua.wire.decode import BAD, Body
+from shoptwin_opcua.wire.structures import key_of, pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,15 +48,16 @@ class Target:
     unit: str = ""
     """That the tag is in, where its value is taken as it is."""
     structures: Mapping[Key, Structure] = field(default_factory=dict)
+    unlearned: set[Key] = field(default_factory=set)
+    """As in Server."""
     others: list[Target] = field(default_factory=list)
     """Those that are parts of this node's value too: it is read, or watched, once for all of them."""
 
     @classmethod
     def of(cls, point: Point, server: Server) -> Target:
         """Find a point's node by today's namespaces."""
-        target = cls(
-            point.tag, point.address, point.kind, None, point.rate, unit=point.unit, structures=server.structures
-        )
+        target = cls(point.tag, point.address, point.kind, None, point.rate, unit=point.unit)
+        target.structures, target.unlearned = server.structures, server.unlearned
         target.find(server)
         return target
 
@@ -67,7 +68,11 @@ class Target:
 
     def part(self, row: Row) -> Row:
         """Return what of the node's value is meant."""
-        return pick(row, self.address.path, self.structures) if self.address.path else row
+        if not self.address.path:
+            return row
+        if isinstance(row.value, Body) and (key := key_of(row.value.encoding)) not in self.structures:
+            self.unlearned.add(key)
+        return pick(row, self.address.path, self.structures)
 
     def find(self, server: Server) -> None:
         """Find its node anew."""
@@ -84,9 +89,7 @@ async def resolve(channel: Channel, server: Server, points: Sequence[Point]) -> 
     targets = _together(Target.of(point, server) for point in points)
     await add_rates(channel, server, targets)
     await compare_units(channel, server, targets)
-    parted = [target.node for target in targets if target.parted and target.node is not None]
-    if parted:
-        await learn(channel, server, parted)
+    await add_layouts(channel, server, targets)
     return targets
 
 
@@ -103,6 +106,14 @@ def _together(targets: Iterable[Target]) -> list[Target]:
         if target.parted:
             first[node] = target
     return whole
+
+
+async def add_layouts(channel: Channel, server: Server, targets: Sequence[Target]) -> None:
+    """Ask how the structures are laid out that are not known yet."""
+    parted = [target.node for target in targets if target.parted and target.node is not None]
+    server.unlearned.clear()
+    if parted:
+        await learn(channel, server, parted)
 
 
 async def add_rates(channel: Channel, server: Server, targets: Sequence[Target]) -> None:

@@ -18,6 +18,7 @@ from shoptwin_opcua.space.limits import Limits
 from shoptwin_opcua.space.memory import Memory
 from shoptwin_opcua.wire import decode
 from shoptwin_opcua.wire.paths import worst
+from shoptwin_opcua.wire.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from shoptwin_opcua.session.channel import Channel
     from shoptwin_opcua.wire.decode import Row
     from shoptwin_opcua.wire.structures import Key, Structure
-    from shoptwin_opcua.wire.values import Values
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,6 +50,8 @@ class Server:
     """ns by which its clock is ahead of the loop's, 0 where it tells no time."""
     structures: dict[Key, Structure] = field(default_factory=dict)
     """Layouts of its structures by their encoding, as far as somebody has asked for their fields."""
+    unlearned: set[Key] = field(default_factory=set)
+    """Encodings of structures that came and are not known: asked for when the server is looked at next."""
     units: dict[ua.NodeId, str] = field(default_factory=dict)
     """The units that it measures in, of nodes that it was asked about; empty where it tells none."""
     other_units: dict[str, str] = field(default_factory=dict)
@@ -84,7 +86,7 @@ def _request(items: list[ua.ReadValueId]) -> ua.ReadRequest:
 
 
 async def read(channel: Channel, limits: Limits, items: Sequence[ua.ReadValueId]) -> list[Row]:
-    """Read attributes, once; one row an item, in order.
+    """Read attributes, once; one row an item, in order. One whose answer alone is too large is Bad by that status.
 
     Raises:
         NotConnected, Timeout: nothing could be read.
@@ -93,7 +95,7 @@ async def read(channel: Channel, limits: Limits, items: Sequence[ua.ReadValueId]
     async def ask(part: list[ua.ReadValueId]) -> list[Row]:
         return await channel.raw(_request(part), decode.read_results)
 
-    return await in_chunks(items, limits, "read", ask)
+    return await in_chunks(items, limits, "read", ask, lost)
 
 
 async def read_any(channel: Channel, server: Server, items: Sequence[ua.ReadValueId]) -> list[Any]:
@@ -113,37 +115,85 @@ class Reading:
     def __init__(self, items: Sequence[ua.ReadValueId]) -> None:
         self._items = list(items)
         self._limit = 0
-        self._parts: list[FastRead] = []
+        self._parts: list[FastRead | _Lost] = []
 
     @property
     def path(self) -> str:
         """How they are read: `fast`, or `plain` and why; empty before the first answer."""
         return worst(part.path for part in self._parts)
 
+    @property
+    def lost(self) -> bool:
+        """Whether some are left out, as their answer is too large for the server even alone."""
+        return any(isinstance(part, _Lost) for part in self._parts)
+
     async def values(self, channel: Channel, limits: Limits) -> list[Values]:
         """Read all; the answers, whose values together are one a node, in order. Raises as `read`."""
-        while True:
-            if self._limit != limits.read:
-                self._limit = limits.read
-                self._parts = [FastRead(_request(part)) for part in chunks(self._items, self._limit)]
+        if self._limit != limits.read:
+            self._parts = self._cut(0, limits.read)
+        found: list[Values] = []
+        before, first = limits.read, 0
+        while len(found) < len(self._parts):
+            part = self._parts[len(found)]
             try:
-                return [await part.values(channel) for part in self._parts]
+                found.append(await part.values(channel))
             except Refused as error:
-                limits.read = _smaller(limits.read, len(self._items), error)
+                limits.read, alone = _smaller(limits.read, part.count, error) or before, part.count == 1
+                rest = self._cut(first + alone, limits.read)
+                self._parts[len(found) :] = [_Lost(error.status), *rest] if alone else rest
+            else:
+                first += part.count
+        self._limit = limits.read
+        return found
+
+    def _cut(self, first: int, size: int) -> list[FastRead | _Lost]:
+        return [FastRead(_request(part)) for part in chunks(self._items[first:], size)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A part of one node whose answer is too large for the server: not asked for."""
+
+    status: int
+    count = 1
+    path = ""
+
+    async def values(self, _: Channel) -> Values:
+        """Return no value, and why."""
+        return Values.of_rows([lost(self.status)])
+
+
+def lost(status: int) -> Row:
+    """Return what stands for a value that there is none of."""
+    return decode.Row(0, None, status, 0, 0)
 
 
 async def in_chunks(
-    items: Sequence[T], limits: Limits, name: str, ask: Callable[[list[T]], Awaitable[Sequence[R]]]
-) -> list[R]:
-    """Call a service with as many items at a time as the limit called `name` allows, fewer where that was too many."""
+    items: Sequence[T], limits: Limits, name: str, ask: Callable[[list[T]], Awaitable[Sequence[R]]],
+    alone: Callable[[int], R] | None = None,
+) -> list[R]:  # fmt: skip
+    """Call a service with as many items at a time as the limit called `name` allows, fewer where that was too many.
+
+    `alone` makes what stands for an item that is too much even by itself, of the status by which the server says so;
+    such an item says nothing of how many others it bears.
+
+    Raises:
+        Refused: another status, or there is nothing that stands for such an item.
+    """
     done: list[R] = []
+    before: int = getattr(limits, name)
     while len(done) < len(items):
         limit: int = getattr(limits, name)
         part = list(items[len(done) : len(done) + limit])
         try:
             some = await ask(part)
         except Refused as error:
-            setattr(limits, name, _smaller(limit, len(part), error))
+            smaller = _smaller(limit, len(part), error)
+            if not smaller:
+                if alone is None:
+                    raise
+                done.append(alone(error.status))
+            setattr(limits, name, smaller or before)
             continue
         if len(some) != len(part):
             raise NotConnected(f"the server answered {len(some)} of {len(part)} items", "it is asked again")
@@ -152,11 +202,10 @@ async def in_chunks(
 
 
 def _smaller(limit: int, asked: int, error: Refused) -> int:
-    """Return half of what was too much for the server; raises where it was something else, or cannot be less."""
-    used = min(limit, asked)
-    if error.status not in TOO_MUCH or used <= 1:
+    """Return half of what was too much for the server, 0 where it was one; raises where it was something else."""
+    if error.status not in TOO_MUCH:
         raise error
-    return used // 2
+    return min(limit, asked) // 2
 
 
 def chunks(items: list[T], size: int) -> list[list[T]]:

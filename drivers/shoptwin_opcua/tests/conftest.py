@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asyncua import Server, ua
 
-from shoptwin.testing import group_of
+from shoptwin.testing import free_port, group_of
 from shoptwin.testing.node_opcua import NodeOpcua, missing
 from shoptwin_opcua import plugin
 from shoptwin_opcua.plugin import OpcUaPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from shoptwin.sdk import Group
 
@@ -64,6 +65,26 @@ def connected() -> Callable[..., Any]:
             yield connection
         finally:
             await connection.aclose()
+
+    return make
+
+
+@pytest.fixture
+def asyncua_server() -> Callable[..., Any]:
+    """Give a context of asyncua's own server: `asyncua_server(build)` gives where it is, and what `build` returned.
+
+    `build(server, index)` adds nodes; `index` is that of their namespace.
+    """
+
+    @asynccontextmanager
+    async def make(build: Callable[[Server, int], Awaitable[Any]]) -> AsyncIterator[tuple[Any, Any]]:
+        server, port = Server(), free_port()
+        await server.init()
+        server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        made = await build(server, await server.register_namespace("urn:shoptwin:test"))
+        async with server:
+            yield type("There", (), {"url": f"opc.tcp://127.0.0.1:{port}"}), made
 
     return make
 

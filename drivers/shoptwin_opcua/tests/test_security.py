@@ -323,7 +323,7 @@ async def test_nowhere_to_keep_certificates(serve, bench):
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("BadUserAccessDenied", AuthFailed), ("BadCertificateUntrusted", NotTrusted), ("BadTimeout", Timeout),
+        ("BadUserAccessDenied", Refused), ("BadCertificateUntrusted", NotTrusted), ("BadTimeout", Timeout),
         ("BadTooManySessions", Refused), ("BadCertificateTimeInvalid", Refused), ("BadInternalError", Refused),
     ],
 )  # fmt: skip
@@ -340,7 +340,7 @@ def test_status_codes_have_policies(name, error):
     [
         (TimeoutError(), Timeout), (ConnectionRefusedError(), NotConnected), (OSError("no route"), NotConnected),
         (AssertionError(), NotConnected), (ValueError("breaks off"), NotConnected),
-        (ua.UaError("No matching endpoints"), NotConnected), (ua.uaerrors.BadIdentityTokenRejected(), AuthFailed),
+        (ua.UaError("No matching endpoints"), NotConnected), (ua.uaerrors.BadIdentityTokenRejected(), Refused),
     ],
 )  # fmt: skip
 def test_whatever_is_raised_has_a_policy(raised, error):
