@@ -231,8 +231,9 @@ class Feed:
         last = subscription.last
         subscription.heard(now)
         columns = Columns()
-        whole = True
-        for sequence in subscription.missed(publication.sequence, keep_alive=publication.keep_alive):
+        missed = subscription.missed(publication.sequence, keep_alive=publication.keep_alive)
+        whole = subscription.again(missed) == missed
+        for sequence in subscription.again(missed):
             again = await self._publisher.republish(subscription.id, sequence)
             if again is None:
                 whole = False
@@ -243,7 +244,7 @@ class Feed:
         if publication.ended is not None:
             subscription.last = last
             await self._rebuild([subscription], f"ended a subscription: {code_name(publication.ended)}")
-        elif not whole:
+        elif not whole and subscription.read_instead(now):
             items = self._watched.of(subscription)
             self._server.notes["notifications"] = "some were lost on the way; what was to be told was read instead"
             self._ready += await self._watched.read(items)

@@ -33,8 +33,9 @@ _NO_FILTER = frozenset({
 FASTEST = 0.01
 """Seconds between two samples that are reckoned with where the fastest are asked for."""
 _LAST = 2**32 - 1
-_MISSED, _BELIEVED = 20, 3
-"""How many messages are asked for again, and how often in a row there may be some to ask for."""
+_MISSED, _BELIEVED, _DOUBT = 20, 3, 10.0
+"""How many messages are asked for again, how often in a row there may be some to ask for, and from then on the seconds
+between two times that all is read instead."""
 _LIVES = 10
 """Keep-alives that may go unanswered before the server gives the subscription up; at least 3 by the standard."""
 
@@ -95,6 +96,7 @@ class Subscription:
         self._next = 1
         """The number of the next message that has something to tell."""
         self._unheard = 0
+        self._read_at = 0.0
         self._channel = channel
         self._server = server
         self._settings = settings
@@ -143,8 +145,7 @@ class Subscription:
     def missed(self, sequence: int, *, keep_alive: bool) -> range:
         """Note the number of a message; return those of the messages before it that did not come (Part 4, 5.14.1.1).
 
-        A keep-alive has the number of the next message. Numbers begin at 1, and again after 2³² - 1. A server that
-        counts otherwise, whose messages seem to be lost time after time, is not believed.
+        A keep-alive has the number of the next message. Numbers begin at 1, and again after 2³² - 1.
         """
         before = self._next
         if keep_alive:
@@ -155,7 +156,18 @@ class Subscription:
             self._unheard = 0 if sequence == before else self._unheard
             return range(0)
         self._unheard += 1
-        return range(max(before, sequence - _MISSED), sequence) if self._unheard <= _BELIEVED else range(0)
+        return range(before, sequence)
+
+    def again(self, missed: range) -> range:
+        """Return those to ask for again: not too many, and none of a server that counts otherwise, it seems."""
+        return missed if len(missed) <= _MISSED and self._unheard <= _BELIEVED else range(0)
+
+    def read_instead(self, now: float) -> bool:
+        """Tell whether to read all nodes for what was lost: where each message seems to be, only now and then."""
+        if self._unheard > _BELIEVED and now < self._read_at:
+            return False
+        self._read_at = now + _DOUBT
+        return True
 
     async def watch(self, items: Sequence[Item]) -> None:
         """Have nodes watched; one that the server refuses is left unwatched, to be tried again.
@@ -187,25 +199,41 @@ class Subscription:
             return list((await self._channel.call(request, ua.CreateMonitoredItemsResponse)).Results)
 
         unfiltered = []
+        granted = []
         for item, result in zip(items, await in_chunks(items, self._server.limits, "items", ask), strict=True):
             status = result.StatusCode.value
             if status < BAD:
                 item.monitored = result.MonitoredItemId
+                granted.append(result)
             elif status in NO_ROOM:
                 raise refused(self._channel.url, status)
             elif status in _NO_FILTER and filter_ is not None:
                 unfiltered.append(item)
             else:
                 item.present = False
+        self._tell_granted(granted)
         return unfiltered
 
+    def _tell_granted(self, results: Sequence[ua.MonitoredItemCreateResult]) -> None:
+        """Note where the server looks less often, or keeps less of a node, than it was asked for (Part 4, 5.12.2)."""
+        slowest = max((result.RevisedSamplingInterval for result in results), default=0.0) / 1000
+        if slowest > max(self._sampling, FASTEST) * 1.01:
+            self._server.notes[f"sampling {self._sampling:g} s"] = f"the server looks each {slowest:g} s at some nodes"
+        shortest = min((result.RevisedQueueSize for result in results), default=self._queue)
+        if shortest < self._queue and slowest < self._publishing:
+            self._server.notes["queue"] = f"the server keeps {shortest} values of a node at a time, not {self._queue}"
+
+    @property
+    def _queue(self) -> int:
+        """Values of a node that the server is to keep between two publications."""
+        return self._settings.queue or math.ceil(self._publishing / max(self._sampling, FASTEST)) + 1
+
     def _item(self, item: Item, filter_: ua.DataChangeFilter | None) -> ua.MonitoredItemCreateRequest:
-        fits = math.ceil(self._publishing / max(self._sampling, FASTEST))
         parameters = ua.MonitoringParameters(
             ClientHandle=item.handle,
             SamplingInterval=self._sampling * 1000,
             Filter=filter_,
-            QueueSize=self._settings.queue or fits + 1,
+            QueueSize=self._queue,
             DiscardOldest=self._settings.discard == "oldest",
         )
         assert item.target.node is not None  # noqa: S101 - it was read a moment ago

@@ -18,6 +18,8 @@ from shoptwin_opcua.wire.decode import BAD
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from shoptwin.sdk import SampleBatch
     from shoptwin_opcua.reading.subscription import Subscription
     from shoptwin_opcua.session.channel import Channel
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from shoptwin_opcua.space.services import Server
     from shoptwin_opcua.wire.publication import Publication
 
+_OVERFLOW = np.uint32(0x0480)
+"""The InfoType of a DataValue, and its bit for an overflow."""
 SOON = 1.0
 """Seconds after which a node that has gone is looked for; then twice as many each time, up to `refresh`."""
 
@@ -39,6 +43,7 @@ class Watched:
         self._book = Book()
         self._places = Places(())
         self._silent_at = 0.0
+        self._dropped = 0
         self._gone_at, self._patience, self._gone = 0.0, min(SOON, every), 0
 
     @property
@@ -83,6 +88,11 @@ class Watched:
         """Take in notifications."""
         for values in publication.values:
             columns.extend(self._places, values, self._book.take(values, now))
+            if overflown := sum(int(np.count_nonzero(_overflown(block.status))) for block in values.blocks):
+                self._dropped += overflown
+                self._server.notes["overflow"] = (
+                    f"{self._dropped} times values were dropped at the server, as a queue was full: raise queue"
+                )
 
     async def read(self, items: Sequence[Item]) -> list[SampleBatch]:
         """Read items' values, and note which are there. Raises NotConnected, Timeout."""
@@ -156,6 +166,12 @@ class Watched:
         gone = len(lines) - int(np.count_nonzero(lines))
         self._patience = min(SOON, self._every) if gone != self._gone else min(2 * self._patience, self._every)
         self._gone, self._gone_at = gone, now + self._patience
+
+
+def _overflown(status: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Tell which values say that others before them were dropped from their queue (Part 4, 7.39.1: InfoBits)."""
+    full: NDArray[np.bool_] = status & _OVERFLOW == _OVERFLOW
+    return full
 
 
 async def _forget(items: list[Item]) -> None:

@@ -126,7 +126,8 @@ class Channel:
     async def _keep(self) -> None:
         """Renew the channel's keys in time, say something within the session's time if nobody else does.
 
-        And hang up where the server's certificate is accepted no longer: the next try then says so.
+        And hang up where the server's certificate is accepted no longer, or where this has failed: a channel that
+        nobody keeps ends all the same, and the next try says what is wrong.
         """
         client = self._client
         assert client is not None  # noqa: S101 - set by whoever started this task
@@ -137,14 +138,14 @@ class Channel:
             while True:
                 await asyncio.sleep(min(turn, max(0.1, renew - loop.time())))
                 if not await asyncio.to_thread(self._security.holds):
-                    await hang_up(client)
-                    return
+                    break
                 if loop.time() >= renew:
                     await client.open_secure_channel(renew=True)
                     client.uaclient.revolve_security_token()
                     renew = loop.time() + 0.75 * client.secure_channel_timeout / 1000
                 if loop.time() - self._asked >= turn:
                     await self.raw(_alive(), len)
+        await hang_up(client)
 
     async def close(self) -> None:
         """Close the session with all its subscriptions, the channel, the socket. Never raises, never hangs."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EVERY = 10.0
 """Seconds between two looks."""
+RECKONED = 2 * 10**9
+"""ns by which the time of its start may differ from one look to the next: some servers reckon it from their clock."""
 _ASKED = (
     ObjectIds.Server_NamespaceArray, ObjectIds.Server_ServerStatus_StartTime, ObjectIds.Server_ServerStatus_CurrentTime,
 )  # fmt: skip
@@ -64,7 +66,7 @@ class Vigil:
 
     def _started(self, start: int) -> None:
         if self._start and self._steady is not False:
-            same = start == self._start
+            same = abs(start - self._start) < RECKONED
             if self._steady and not same:
                 raise NotConnected(f"{self._channel.url} was started anew", "it is connected and looked up anew")
             self._steady = same

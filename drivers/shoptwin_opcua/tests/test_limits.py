@@ -191,7 +191,7 @@ async def test_a_deadband_is_the_servers(serve, connected, names):
 
 
 async def test_the_newest_are_discarded_where_it_is_said(serve, connected, names):
-    """A queue that is too short loses its oldest values, or its newest where `discard` says so."""
+    """A queue that is too short loses its oldest values, or its newest where `discard` says so; and it is told."""
     server = serve(own="filters")
     kept = {}
     for discard in ("oldest", "newest"):
@@ -207,6 +207,7 @@ async def test_the_newest_are_discarded_where_it_is_said(serve, connected, names
                 await asyncio.sleep(0.05)
             found = await take(stream, lambda found: 0 in found and found[0][-1].value == 5)
             kept[discard] = [reading.value for reading in found[0]]
+            assert "raise queue" in connection.talk().notes["overflow"]
     # What the server was not quick enough to sample is in neither.
     assert len(kept["oldest"]) == len(kept["newest"]) == 2
     assert kept["oldest"][0] > kept["newest"][0]

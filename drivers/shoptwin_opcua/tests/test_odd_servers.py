@@ -10,10 +10,11 @@ from asyncua.common.structures104 import new_struct, new_struct_field
 from asyncua.server.internal_session import InternalSession
 from asyncua.ua.uaerrors import UaStatusCodeError
 
-from shoptwin.sdk import Group, Point, StatusCode
+from shoptwin.sdk import Group, NotConnected, Point, StatusCode, Timeout
 from shoptwin.testing import group_of
 from shoptwin.testing.streams import take, values
 from shoptwin_opcua import plugin
+from shoptwin_opcua.session import channel
 
 LARGE = ua.StatusCodes.BadResponseTooLarge
 
@@ -102,3 +103,19 @@ async def test_a_structure_that_comes_later(asyncua_server, connected, mode):
         await server.nodes.objects.add_variable(ua.NodeId("Fan", index), "Fan", ua.Fan(Speed=12.5))
         async with asyncio.timeout(30):
             await until(lambda reading: reading.value == 12.5)
+
+
+async def test_a_session_that_cannot_be_kept(asyncua_server, connected, names, monkeypatch):
+    """Where what keeps the session fails once, the connection ends and is made anew, instead of going on unkept."""
+
+    def unanswered():
+        raise Timeout("there was no answer", "wait")
+
+    monkeypatch.setattr(channel, "TIMEOUT", 3_000)
+    monkeypatch.setattr(channel, "_alive", unanswered)
+    async with asyncua_server(_numbers) as (there, _), connected(there, mode="poll") as connection:
+        await connection.read(names("V1"))
+        async with asyncio.timeout(20):
+            await asyncio.wait({connection._channel._keeper})
+        with pytest.raises(NotConnected):
+            await connection.read(names("V1"))
