@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 EXACT = 2**53
 """Up to here a float64 holds every whole number."""
 _NUMBER = re.compile(
-    r"\s*[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE
+    r"\s*[+-]?(?:(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\s*",
+    re.ASCII | re.IGNORECASE,
 )
-"""A number as JSON writes it, with a plus sign, or as C writes what is none: 0042 is a name, not 42."""
+"""A number as JSON writes it, with a plus sign or a bare point, or as C writes what is none: 0042 is a name, not 42."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_NUMBER = 400
 _UNITS = ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3), (math.inf, 1))
 """Below this a number since 1970 counts seconds, milliseconds, microseconds or nanoseconds: what that many."""
@@ -98,8 +100,13 @@ def _scalar(here: str | float) -> Value:
         return Value(ValueKind.BOOL, here)
     if isinstance(here, str):
         number = as_number(here)
-        return Value(ValueKind.STR, str(here)) if number is None else _number(number)
+        return Value(ValueKind.STR, clean(here)) if number is None else _number(number)
     return _number(here)
+
+
+def clean(text: str) -> str:
+    """Return a text that can be written as UTF-8: JSON may hold half a character (a lone surrogate), no file can."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def as_number(text: str) -> int | float | None:

@@ -30,6 +30,9 @@ def read(payload, place="", **wish):
     [
         (b"21", ValueKind.F8, 21.0), (b"21.5", ValueKind.F8, 21.5), (b" -1e3\n", ValueKind.F8, -1000.0),
         (b"+21.5", ValueKind.F8, 21.5), (b'"21.5"', ValueKind.F8, 21.5), (b'" 21 "', ValueKind.F8, 21.0),
+        (b".5", ValueKind.F8, 0.5), (b"-.5e1", ValueKind.F8, -5.0), (b'"5."', ValueKind.F8, 5.0),
+        (b".", ValueKind.STR, "."), (b",5", ValueKind.STR, ",5"), (b"5,", ValueKind.STR, "5,"),
+        (b'"a\\ud800b"', ValueKind.STR, "a\ufffdb"), (b'"\\ud83d\\ude00"', ValueKind.STR, "\U0001f600"),
         (b"true", ValueKind.BOOL, True), (b"ON", ValueKind.STR, "ON"), (b'"ON"', ValueKind.STR, "ON"),
         (b"0042", ValueKind.STR, "0042"), (b"21,5", ValueKind.STR, "21,5"), (b"21.5 C", ValueKind.STR, "21.5 C"),
         ("läuft".encode(), ValueKind.STR, "läuft"), (b"{broken", ValueKind.STR, "{broken"),
