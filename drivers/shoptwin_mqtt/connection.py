@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoptwin.sdk import NotConnected, Talk
+from shoptwin.sdk import BrowseWish, NotConnected, Talk
 from shoptwin_mqtt.feed import Feed
 from shoptwin_mqtt.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from shoptwin.sdk import Group, SampleBatch, TagCandidate
+    from shoptwin.sdk import FoundMachine, Group, SampleBatch, TagCandidate
     from shoptwin_mqtt.settings import Settings
 
 
@@ -49,11 +49,21 @@ class MqttConnection:
         Raises:
             BadAddress: `at` is no topic, or the broker does not let us listen there. NotConnected: it is lost.
         """
-        from shoptwin_mqtt.browse import browse  # noqa: PLC0415 - for commissioning alone, never in the daemon
+        found = {each.address: each async for some in self.walk(BrowseWish(at)) for each in some if each.is_value}
+        return [found[address] for address in sorted(found)]
+
+    async def walk(self, wish: BrowseWish) -> AsyncIterator[Sequence[TagCandidate]]:
+        """Listen as `browse` does, and yield what is heard as it comes."""
+        from shoptwin_mqtt.browse import walk  # noqa: PLC0415 - for commissioning alone, never in the daemon
 
         if self._session is None:
             raise NotConnected("there is no connection yet", "connect first")
-        return await browse(self._session, self._settings.seconds("first"), at)
+        async for some in walk(self._session, self._settings, wish):
+            yield some
+
+    async def machines(self) -> Sequence[FoundMachine]:
+        """Return none: what is published does not say what it belongs to."""
+        return ()
 
     async def aclose(self) -> None:
         """Let go of the broker; never raises."""

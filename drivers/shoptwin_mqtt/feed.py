@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import time
 from collections import Counter, deque
-from itertools import count
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from shoptwin.sdk import Hole, StatusCode
+from shoptwin.sdk import Hole, StatusCode, ValueKind
 from shoptwin_mqtt import pointer, rows
 from shoptwin_mqtt.address import MetricAddress, TopicAddress
-from shoptwin_mqtt.edge import CERTIFICATES, NAMESPACE, EdgeNode
+from shoptwin_mqtt.edge import CERTIFICATES, EdgeNode, origin
 from shoptwin_mqtt.protobuf import MalformedError
 from shoptwin_mqtt.rows import Row, Want
+from shoptwin_mqtt.silence import NEVER, Silence
+from shoptwin_mqtt.sparkplug import decoding
+from shoptwin_mqtt.times import judged
+from shoptwin_mqtt.turns import Turns, in_turns
 from shoptwin_mqtt.values import UnreadableError, Wish, bad, document, time_at, value_at
 
 if TYPE_CHECKING:
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
     from shoptwin_mqtt.pointer import Pointer
     from shoptwin_mqtt.session import Message, Session
     from shoptwin_mqtt.settings import Settings
+    from shoptwin_mqtt.sparkplug import Payload
 
 _PERIODS = 3
 """Of a tag that may pass in silence, whatever `stale` says: a sensor that reports each hour is not stale after five
 minutes."""
+
+_FINAL = frozenset({StatusCode.BAD_NOT_CONNECTED, StatusCode.BAD_NODE_ID_UNKNOWN})
+"""What is dead, or not there, which is more than silent: it is so until a birth says otherwise."""
 
 
 class Feed:
@@ -38,8 +44,6 @@ class Feed:
         self.subscriptions = 0
         self.garbled = 0
         """Messages that could not be decoded."""
-        self.silences = 0
-        """How often a tag was silent for too long."""
         self.troubles: Counter[str] = Counter()
         self.holes: tuple[Hole, ...] = ()
         self._session = session
@@ -47,11 +51,16 @@ class Feed:
         self._time = pointer.parse(settings.time_field) or None
         self._topics: dict[str, list[tuple[TopicAddress, Want]]] = {}
         self._nodes: dict[tuple[str, str], EdgeNode] = {}
+        self._asked: dict[str, EdgeNode] = {}
+        """Topics of nodes that were asked for."""
         self._wants: list[Want] = []
-        self._clock: list[tuple[float, int, Want]] = []
-        """A heap of what is to be looked at when."""
-        self._turn = count()
+        self._silence = Silence()
+        self._messages: deque[Message] = deque()
+        """What has been taken and not been decoded yet."""
+        self._told: list[Row] = []
+        """What has been decoded and not been put into batches yet."""
         self._ready: deque[SampleBatch] = deque()
+        self._turns = Turns()
         self._started = False
         for group in groups:
             self._plan(group)
@@ -72,6 +81,11 @@ class Feed:
         """Return which Sparkplug nodes and devices are alive, by their names."""
         return {name: alive for node in self._nodes.values() for name, alive in node.alive().items()}
 
+    @property
+    def silences(self) -> int:
+        """How often a tag was silent for too long."""
+        return self._silence.told
+
     def counted(self) -> dict[str, int]:
         """Return how often what was odd."""
         return dict(sum((node.troubles for node in self._nodes.values()), self.troubles))
@@ -82,58 +96,68 @@ class Feed:
     async def __anext__(self) -> SampleBatch:
         if not self._started:
             self._started = True
-            await self._start()
+            self._start()
         while not self._ready:
-            due = self._clock[0][0] if self._clock else None
-            now = asyncio.get_running_loop().time()
-            messages = await self._session.messages(None if due is None else max(0.0, due - now))
-            self._ready += rows.batches(self._take(messages))
+            await self._hear()
         return self._ready.popleft()
 
-    async def _start(self) -> None:
+    def _start(self) -> None:
         begun = asyncio.get_running_loop().time()
         first = self._settings.seconds("first")
         for want in self._wants:
-            self._expect(want, begun + first)
-        nodes = {topic: node for node in self._nodes.values() for topic in node.filters()}
-        topics = [*self._topics, *nodes]
+            self._silence.expect(want, begun + first)
+        self._asked = {topic: node for node in self._nodes.values() for topic in node.filters()}
+        topics = [*self._topics, *self._asked]
         self.subscriptions = len(topics)
-        refusals = await self._session.subscribe(topics)
-        refused: list[Row] = []
+        self._session.subscribe(topics)
+
+    async def _hear(self) -> None:
+        """Take some messages and decode them; one that is cut short goes on where it was when it is called again."""
+        loop = asyncio.get_running_loop()
+        if not self._messages:
+            due = self._silence.next
+            self._messages += await self._session.messages(None if due is None else max(0.0, due - loop.time()))
+        while self._messages:
+            payload = await self._payload(self._messages[0])
+            message, now, wall = self._messages.popleft(), loop.time(), time_ns()
+            self._told += [self._noted(row, message, now, wall) for row in self._rows(message, payload, now)]
+        self._told += self._refused(self._session.refusals())
+        self._told += self._silence.rows(loop.time())
+        told, self._told = self._told, []
+        self._ready += rows.batches(told)
+
+    def _refused(self, refusals: dict[str, int]) -> Iterable[Row]:
+        """Say of tags whose topic the broker does not give us that they cannot be read."""
         for topic, code in refusals.items():
             self.troubles[f"0x{code:02X}"] += 1
-            if topic in self._topics:
-                refused += self._refused([want for _, want in self._topics[topic]])
-            elif not topic.startswith(CERTIFICATES):  # most brokers keep none, and some hide what begins with $
-                refused += self._refused(nodes[topic].wants())
-        kept = [topic for topic in refusals if not topic.startswith(CERTIFICATES)]
-        self.holes = tuple(Hole(topic, int(StatusCode.BAD_NOT_READABLE)) for topic in kept)
-        self._ready += rows.batches(refused)
+            if not topic.startswith(CERTIFICATES):
+                self.holes += (Hole(topic, int(StatusCode.BAD_NOT_READABLE)),)
+            node = self._asked.get(topic)
+            for want in node.refused(topic) if node else [want for _, want in self._topics[topic]]:
+                want.deadline = NEVER
+                yield Row(want, bad(StatusCode.BAD_NOT_READABLE))
 
-    def _refused(self, wants: Iterable[Want]) -> list[Row]:
-        hidden = bad(StatusCode.BAD_NOT_READABLE)
-        found = []
-        for want in wants:
-            want.deadline = float("inf")
-            found.append(Row(want, hidden))
-        return found
+    async def _payload(self, message: Message) -> Payload | None:
+        """Decode what a Sparkplug node says; None where it is none of ours, or cannot be decoded."""
+        await self._turns.work(len(message.payload))
+        said = origin(message.topic)
+        node = self._nodes.get((said.group, said.node)) if said else None
+        if node is None or said is None or len(message.payload) > self._settings.max_payload:
+            return None
+        try:
+            return await in_turns(decoding(message.payload, metrics=said.device in node.parts))
+        except MalformedError:
+            self.garbled += 1
+            return None
 
-    def _take(self, messages: Iterable[Message]) -> Iterable[Row]:
-        now = asyncio.get_running_loop().time()
-        wall = time.time_ns()
-        for message in messages:
-            for row in self._rows(message):
-                yield self._noted(row, message, now, wall)
-        yield from self._silent(now)
-
-    def _rows(self, message: Message) -> list[Row]:
-        """Decode one message, once for all its tags."""
+    def _rows(self, message: Message, payload: Payload | None, now: float) -> list[Row]:
+        """Return what a message says; it is decoded once for all its tags."""
+        wanted = self._topics.get(message.topic, [])
         if len(message.payload) > self._settings.max_payload:
             self.garbled += 1
-            return [Row(want, bad(StatusCode.BAD_DECODING_ERROR)) for _, want in self._topics.get(message.topic, ())]
-        found = self._sparkplug(message) if self._nodes else []
-        wanted = self._topics.get(message.topic)
-        return [*found, *self._plain(message, wanted)] if wanted is not None else found
+            return [Row(want, bad(StatusCode.BAD_DECODING_ERROR)) for _, want in wanted]
+        found = self._sparkplug(message, payload, now) if payload else []
+        return [*found, *self._plain(message, wanted)] if wanted else found
 
     def _plain(self, message: Message, wanted: list[tuple[TopicAddress, Want]]) -> list[Row]:
         try:
@@ -149,59 +173,31 @@ class Feed:
             told.append(Row(want, value, time_at(found, address.time or self._time)))
         return told
 
-    def _sparkplug(self, message: Message) -> list[Row]:
-        kept = message.topic.startswith(CERTIFICATES)
-        parts = message.topic.removeprefix(CERTIFICATES).split("/", 4)
-        if len(parts) < 4 or parts[0] != NAMESPACE:  # noqa: PLR2004 - namespace, group, kind, node
+    def _sparkplug(self, message: Message, payload: Payload, now: float) -> list[Row]:
+        said = origin(message.topic)
+        if said is None:
             return []
-        node = self._nodes.get((parts[1], parts[3]))
-        if node is None:
-            return []
-        device = parts[4] if len(parts) > 4 else ""  # noqa: PLR2004 - a device's own
-        try:
-            if not kept:
-                return node.take(parts[2], device, message.payload, retained=message.retained)
-            return node.certificate(device, message.payload) if message.retained else []
-        except MalformedError:
-            self.garbled += 1
-            return []
+        node = self._nodes[said.group, said.node]
+        if said.kept:
+            return node.certificate(said.device, payload) if message.retained else []
+        return node.take(said.kind, said.device, payload, retained=message.retained, now=now)
 
-    def _noted(self, row: Row, message: Message, now: float, wall: int) -> Row:
-        """Note that a tag has been heard of; return what is said of it, less sure where nobody knows since when."""
-        want, value = row.want, row.value
+    def _noted(self, told: Row, message: Message, now: float, wall: int) -> Row:
+        """Note that a tag has been heard of; return what is said of it, less sure where its time cannot be trusted."""
+        want, retained = told.want, message.retained
+        row = judged(told, wall, retained=retained, stale=want.stale)
         if row.past:
             return row
-        age = max(0, wall - row.time) / 1e9 if message.retained and row.time else 0.0
+        value = row.value
         want.heard = True
-        if value.status == StatusCode.BAD_NOT_CONNECTED:
-            want.deadline = float("inf")  # dead, which is more than silent
-            return row
-        self._expect(want, now + want.stale - age)
-        if message.retained and value.status == StatusCode.GOOD and (not row.time or age > want.stale):
-            return row._replace(value=value._replace(status=StatusCode.UNCERTAIN_LAST_USABLE_VALUE))
+        want.last = value if value.kind is not ValueKind.WAVEFORM else None
+        want.sure = value.status == StatusCode.GOOD and not retained
+        if value.status in _FINAL:
+            want.deadline, want.last = NEVER, None
+        else:
+            age = max(0, wall - row.time) / 1e9 if retained and row.time else 0.0
+            self._silence.expect(want, now + want.stale - age)
         return row
-
-    def _expect(self, want: Want, deadline: float) -> None:
-        """Let a tag be silent until then; the heap holds it once, and again only where that is earlier."""
-        want.deadline = deadline
-        if deadline < want.due:
-            want.due = deadline
-            heapq.heappush(self._clock, (deadline, next(self._turn), want))
-
-    def _silent(self, now: float) -> Iterable[Row]:
-        """Say of tags that have been silent for too long that there is no value any more."""
-        while self._clock and self._clock[0][0] <= now:
-            due, _, want = heapq.heappop(self._clock)
-            if due != want.due:
-                continue  # it was brought forward
-            want.due = float("inf")
-            if want.deadline > now:
-                if want.deadline != float("inf"):
-                    self._expect(want, want.deadline)
-                continue
-            want.deadline = float("inf")
-            self.silences += want.heard
-            yield Row(want, bad(StatusCode.BAD_TIMEOUT if want.heard else StatusCode.BAD_WAITING_FOR_INITIAL_DATA))
 
 
 def _leaves_out(found: Any, place: Pointer) -> bool:  # noqa: ANN401 - whatever JSON can hold

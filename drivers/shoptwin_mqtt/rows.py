@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shoptwin.sdk import SampleBatch
+from shoptwin.sdk import SampleBatch, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,10 +15,26 @@ if TYPE_CHECKING:
     from shoptwin_mqtt.values import Value, Wish
 
 
+class Life:
+    """A sign of life that tags share: a part of Sparkplug tells what has changed alone, and so speaks for the rest."""
+
+    __slots__ = ("heard", "silenced")
+
+    def __init__(self) -> None:
+        self.heard = float("-inf")
+        """When there was one, on the loop's clock."""
+        self.silenced: list[Want] = []
+        """Tags of which silence has been told: what they said last holds again with the next sign."""
+
+    def end(self) -> None:
+        """Know of no life any more."""
+        self.heard, self.silenced = float("-inf"), []
+
+
 class Want:
     """One tag that is waited for."""
 
-    __slots__ = ("deadline", "due", "group", "heard", "stale", "tag", "wish")
+    __slots__ = ("deadline", "due", "group", "heard", "last", "life", "stale", "sure", "tag", "wish")
 
     def __init__(self, tag: int, group: str, wish: Wish, stale: float) -> None:
         self.tag = tag
@@ -32,6 +48,20 @@ class Want:
         """When silence is too long, on the loop's clock."""
         self.due = float("inf")
         """When it will be looked at for that."""
+        self.life: Life | None = None
+        """What speaks for it while it says nothing itself; None: nothing does."""
+        self.last: Value | None = None
+        """What it said last, where `life` may speak for that; a waveform is of its own moment alone."""
+        self.sure = False
+        """Whether `last` came live, and nothing that came after it is known to be lost."""
+
+    def unsure(self, time: int = 0) -> list[Row]:
+        """Return what makes a last value, Good until now, one that may have changed; nothing where it is not Good."""
+        self.sure = False
+        if self.last is None or self.last.status != StatusCode.GOOD:
+            return []
+        self.last = self.last._replace(status=StatusCode.UNCERTAIN_LAST_USABLE_VALUE)
+        return [Row(self, self.last, time)]
 
 
 class Row(NamedTuple):

@@ -34,6 +34,8 @@ _AT_ONCE = 8
 """Topics in one SUBSCRIBE: AWS IoT Core takes no more."""
 _WAITING = 16_000_000
 """Bytes of messages that may wait to be decoded; beyond, the socket is left alone, and the broker has to wait."""
+_PORTION = 100_000
+"""Bytes of messages that are handed out at a time, the last of them whole."""
 
 
 class Message(NamedTuple):
@@ -56,7 +58,11 @@ class Session:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[None] = self._loop.create_future()
-        self._granted: dict[int, asyncio.Future[list[ReasonCode]]] = {}
+        self._asked: dict[int, Sequence[str]] = {}
+        """Topics whose SUBSCRIBE has not been answered, by its packet identifier."""
+        self._refused: dict[str, int] = {}
+        self._progress = 0.0
+        """When the broker has last sent an answer or a message, on the loop's clock."""
         self._messages: deque[Message] = deque()
         self._waiting = 0
         self._paused = False
@@ -92,50 +98,46 @@ class Session:
         except TimeoutError:
             raise Timeout(f"{self._settings.where} does not answer", "does it speak MQTT on that port?") from None
 
-    async def subscribe(self, topics: Sequence[str]) -> dict[str, int]:
-        """Ask for what comes on topics, QoS 1; return the reason codes of those that the broker refuses.
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for what comes on topics, QoS 1; which of them the broker refuses is told by `refusals`.
 
-        Raises:
-            NotConnected, Timeout: the connection is lost, or there was no answer.
+        The answer is not waited for here: retained messages come before it, and somebody has to take them. Where none
+        comes, and nothing else either, the connection is over.
         """
-        asked = []
+        self._progress = self._loop.time()
         for i in range(0, len(topics), _AT_ONCE):
             part = topics[i : i + _AT_ONCE]
             _, mid = self._client.subscribe([(topic, 1) for topic in part])
             self.bytes_sent += sum(len(topic.encode()) + 3 for topic in part) + 4
             if mid is None:  # gone between two of them
                 break
-            asked.append((part, self._granted.setdefault(mid, self._loop.create_future())))
-        refusals: dict[str, int] = {}
-        try:
-            async with asyncio.timeout(self._settings.seconds("timeout")):
-                for part, answer in asked:
-                    codes = await answer
-                    refusals |= {t: code.value for t, code in zip(part, codes, strict=False) if code.is_failure}
-        except TimeoutError:
-            raise Timeout(
-                f"{self._settings.where} did not answer a subscription", "raise timeout, or look into its log"
-            ) from None
-        if self.failure is not None:
-            raise self.failure
-        return refusals
+            self._asked[mid] = part
+
+    def refusals(self) -> dict[str, int]:
+        """Return the reason codes of topics that the broker has refused since the last call."""
+        refused, self._refused = self._refused, {}
+        return refused
 
     async def messages(self, seconds: float | None) -> list[Message]:
-        """Return what has come, after waiting for so long at most; nothing where nothing came.
+        """Return some of what has come, after waiting for so long at most; nothing where other things came, or none.
 
         Raises:
             NotConnected, AuthFailed: the connection is over, and all that came before has been handed out.
         """
-        if not self._messages and self.failure is None:
+        if not (self._messages or self._refused or self.failure):
             self._something.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._something.wait()
         if not self._messages and self.failure is not None:
             raise self.failure
-        taken, self._waiting = list(self._messages), 0
-        self._messages.clear()
-        if self._paused:
+        taken: list[Message] = []
+        size = 0
+        while self._messages and size < _PORTION:
+            taken.append(self._messages.popleft())
+            size += _size(taken[-1])
+        self._waiting -= size
+        if self._paused and self._waiting <= _WAITING:
             self._resume()
         return taken
 
@@ -175,7 +177,7 @@ class Session:
         self._loop.remove_writer(sock)
 
     def _resume(self) -> None:
-        self._paused = False
+        self._paused, self._progress = False, self._loop.time()
         if (sock := self._client.socket()) is not None:
             self._loop.add_reader(sock, self._read)
             self._loop.call_soon(self._read)  # TLS may hold what the socket does not tell of any more
@@ -206,6 +208,10 @@ class Session:
     def _tick(self) -> None:
         self._timer = self._loop.call_later(_TIMER, self._tick)
         self._client.loop_misc()
+        if self._asked and not self._paused and self._loop.time() - self._progress > self._settings.seconds("timeout"):
+            what = f"{self._settings.where} did not answer a subscription"
+            self._lost(Timeout(what, "raise timeout, or look into its log"))
+            drop(self._client)
 
     # paho's callbacks. They must not call back into what closes the socket: paho's locks are not reentrant.
 
@@ -236,23 +242,28 @@ class Session:
     def _on_subscribe(
         self, _client: Client, _userdata: object, mid: int, codes: list[ReasonCode], _: Properties | None
     ) -> None:
-        answer = self._granted.setdefault(mid, self._loop.create_future())
-        if not answer.done():
-            answer.set_result(codes)
+        self._progress = self._loop.time()
+        topics = self._asked.pop(mid, ())
+        self._refused |= {t: code.value for t, code in zip(topics, codes, strict=False) if code.is_failure}
+        if self._refused:
+            self._something.set()
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        size = len(message.payload) + len(message.topic)
-        self.bytes_received += size
-        self._waiting += size
-        self._messages.append(Message(message.topic, bytes(message.payload), bool(message.retain)))
+        came = Message(message.topic, bytes(message.payload), bool(message.retain))
+        self.bytes_received += _size(came)
+        self._waiting += _size(came)
+        self._messages.append(came)
+        self._progress = self._loop.time()
         self._something.set()
 
     def _lost(self, error: DriverError) -> None:
         if self.failure is None:
             self.failure = error
-        waits: list[asyncio.Future[Any]] = [self._answer, *self._granted.values()]
-        for waiting in waits:
-            if not waiting.done():
-                waiting.set_exception(self.failure)
-                waiting.exception()  # whether or not somebody still waits for it
+        if not self._answer.done():
+            self._answer.set_exception(self.failure)
+            self._answer.exception()  # whether or not somebody still waits for it
         self._something.set()
+
+
+def _size(message: Message) -> int:
+    return len(message.payload) + len(message.topic)

@@ -15,7 +15,7 @@ from shoptwin_mqtt.protobuf import MalformedError, fields, text, whole
 from shoptwin_mqtt.values import Value, Wish, bad, sane, waveform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 INT, LONG, FLOAT, DOUBLE, BOOLEAN, STRING, BYTES = 10, 11, 12, 13, 14, 15, 16
 """Fields of a metric, one of which holds its value; 17 to 19 are datasets, templates and extensions."""
@@ -35,6 +35,8 @@ _SELF_EVIDENT = {FLOAT: _FLOAT, DOUBLE: _DOUBLE, BOOLEAN: _BOOLEAN, STRING: _STR
 _QUALITIES = {0: StatusCode.BAD, 192: StatusCode.GOOD, 500: StatusCode.UNCERTAIN_LAST_USABLE_VALUE}
 """The property `Quality` of a metric (Sparkplug 3.0, 6.4, "Quality Codes"): bad, good, stale."""
 _MS = 10**6
+_A_TURN = 250
+"""Metrics that are decoded in one turn: some ms."""
 
 
 class Metric(NamedTuple):
@@ -66,8 +68,19 @@ def decode(data: bytes, *, metrics: bool = True) -> Payload:
     Raises:
         MalformedError: it is none.
     """
+    steps = decoding(data, metrics=metrics)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            payload: Payload = done.value
+            return payload
+
+
+def decoding(data: bytes, *, metrics: bool = True) -> Generator[None, None, Payload]:
+    """Decode as `decode` does, and yield after each turn's work: a birth may have tens of thousands of metrics."""
     seq, time, found = None, 0, []
-    for number, value in fields(memoryview(data)):
+    for n, (number, value) in enumerate(fields(memoryview(data)), 1):
         if number == 1:
             time = _time(value)
         elif number == 2:  # noqa: PLR2004 - field numbers of Payload
@@ -77,7 +90,14 @@ def decode(data: bytes, *, metrics: bool = True) -> Payload:
                 found.append(value)
         elif number == 3:  # noqa: PLR2004
             seq = whole(value)
-    return Payload(seq, tuple(_metric(one, time) for one in found))
+        if not n % _A_TURN:
+            yield
+    decoded = []
+    for n, one in enumerate(found, 1):
+        decoded.append(_metric(one, time))
+        if not n % _A_TURN:
+            yield
+    return Payload(seq, tuple(decoded))
 
 
 def _time(value: int | memoryview) -> int:

@@ -152,6 +152,73 @@ def listen() -> Callable[..., Any]:
     return make
 
 
+class Refusing:
+    """A broker that answers topics as it is told, as no real one can be made to; it publishes nothing.
+
+    mosquitto grants what its access list hides; others refuse in SUBACK, which is all that this one is for.
+    """
+
+    def __init__(self, version: int, code: Callable[[str], int | None]) -> None:
+        self.scheme, self.url, self.asked = "mqtt", "", list[str]()
+        self._version, self._code = version, code
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"mqtt://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        five = self._version == 5
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                kind, length = await reader.readexactly(1), 0
+                for shift in range(0, 28, 7):
+                    [byte] = await reader.readexactly(1)
+                    length |= (byte & 0x7F) << shift
+                    if byte < 0x80:
+                        break
+                body = await reader.readexactly(length)
+                match kind[0] >> 4:
+                    case 1:
+                        writer.write(bytes([0x20, 3, 0, 0, 0] if five else [0x20, 2, 0, 0]))
+                    case 8:
+                        codes = [self._code(topic) for topic in self._topics(body[3 if five else 2 :])]
+                        if None not in codes:
+                            answer = [*body[:2], *([0] if five else []), *codes]
+                            writer.write(bytes([0x90, len(answer), *answer]))
+                    case 12:
+                        writer.write(b"\xd0\x00")
+        writer.close()
+
+    def _topics(self, data: bytes) -> list[str]:
+        found = []
+        while data:
+            size = int.from_bytes(data[:2], "big")
+            found.append(data[2 : 2 + size].decode())
+            data = data[3 + size :]
+        self.asked += found
+        return found
+
+
+@pytest.fixture
+async def refusing() -> Any:
+    """Give a factory of brokers of a version of MQTT that answer each topic with the reason code of a function."""
+    made: list[Refusing] = []
+
+    async def make(version: int, code: Callable[[str], int | None]) -> Refusing:
+        made.append(Refusing(version, code))
+        await made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
 def config(broker: Broker, **settings: Any) -> Any:
     return msgspec.convert({"url": broker.url, "timeout": "3s", "first": "200ms", **settings}, plugin.Settings)
 
