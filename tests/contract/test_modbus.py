@@ -126,6 +126,7 @@ class TestTcp(ModbusContract):
             yield site(
                 f"tcp://127.0.0.1:{watch.port}",
                 expected=VALUES | more, missing="holding:100:float32", stop=stop, start=server.start,
+                say=watch.say, stray=bytes.fromhex("fff0 0000 0005 01 03 02 0007"),
             )  # fmt: skip
             assert watch.violations == []
             assert watch.broken == 0

@@ -199,6 +199,7 @@ class MqttContract(DriverContract):
             unreachable={"url": f"mqtt://127.0.0.1:{free_port()}", **more},
             stop=stop,
             start=sensors.start,
+            say=watch.say,
         )
 
 

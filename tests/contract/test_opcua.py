@@ -65,6 +65,7 @@ async def sites(server: NodeOpcua, **settings: object) -> AsyncIterator[Site]:
             unreachable={"url": f"opc.tcp://127.0.0.1:{free_port()}", **quick},
             stop=stop,
             start=start,
+            say=watch.say,
             kinds={"nsu=urn:shoptwin:test;s=Wave": ValueKind.WAVEFORM},
         )
         assert not watch.outside

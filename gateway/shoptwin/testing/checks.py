@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from shoptwin.domain.batch import Waveform
+from shoptwin.domain.errors import NotConnected, Timeout
 from shoptwin.domain.ports import Connection, Plugin, Polled, Subscribed
+from shoptwin.domain.quality import is_bad
 from shoptwin.testing.builders import Reading, readings
 
 if TYPE_CHECKING:
@@ -74,6 +77,33 @@ async def exhaust(connection: Connection, group: Group) -> None:
     async for _ in connection.batches([group]):
         pass
     raise AssertionError("the subscription ended without raising NotConnected")
+
+
+async def right_or_lost(plugin: Plugin, site: Site, connection: Connection, group: Group, data: bytes) -> None:
+    """Assert that bytes that come unasked do no harm that lasts.
+
+    What is read right after them is right, Bad or raises, and then all is right again. Closes the connection.
+    """
+    if site.say is None or not data:
+        pytest.skip("does not apply: this site says nothing unasked")
+    wanted = expected(plugin, site)
+    try:
+        await connection.connect()
+        check_values(await first(connection, group), group, wanted)
+        await site.say(data)
+        for _ in range(2):
+            with suppress(NotConnected, Timeout):
+                async with asyncio.timeout(site.patience):
+                    found = await first(connection, group)
+                told = {tag: reading for tag, reading in found.items() if not is_bad(reading.status)}
+                check_values(told, replace(group, points=tuple(p for p in group.points if p.tag in told)), wanted)
+                continue
+            await connection.aclose()
+            connection = plugin.open(settings(plugin, site.settings))
+            await connection.connect()
+        check_values(await first(connection, group), group, wanted)
+    finally:
+        await connection.aclose()
 
 
 def without_points(group: Group) -> Group:

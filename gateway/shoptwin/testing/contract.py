@@ -24,6 +24,7 @@ from shoptwin.testing.checks import (
     expected,
     first,
     polled_or_skip,
+    right_or_lost,
     settings,
     without_points,
 )
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 WRITING = ("write", "set_", "put", "force", "preset", "reset", "execute", "call")
 """Beginnings of names that a driver's public methods must not have: it can read and never write."""
+
+GARBAGE = b"U" * 200_000
+"""Bytes that are no message, nor the end of a line, in any protocol."""
 
 
 class DriverContract:
@@ -237,6 +241,16 @@ class DriverContract:
                     await connection.connect()
         finally:
             await connection.aclose()
+
+    # ---- what nobody asked for
+
+    async def test_reply_to_nothing(self, plugin: Plugin, connection: Connection, group: Group, site: Site) -> None:
+        """A reply that answers no question is never taken for that of another, and what comes then is right again."""
+        await right_or_lost(plugin, site, connection, group, site.stray)
+
+    async def test_garbage_without_end(self, plugin: Plugin, connection: Connection, group: Group, site: Site) -> None:
+        """Bytes without sense or end cost a reading or the connection, and never raise another error."""
+        await right_or_lost(plugin, site, connection, group, GARBAGE)
 
     # ---- losing the server
 

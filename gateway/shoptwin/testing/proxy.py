@@ -35,6 +35,7 @@ class WireWatch(Generic[T]):
         self._target = (target_host, target_port)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
 
     def scanner(self) -> Scanner[T]:
         """Return what scans one connection."""
@@ -60,16 +61,23 @@ class WireWatch(Generic[T]):
         for task in self._tasks:
             task.cancel()
 
+    async def say(self, data: bytes) -> None:
+        """Send bytes to every client, as if the server had, unasked."""
+        for writer in self._clients:
+            writer.write(data)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self.connections += 1
+        self._clients.add(writer)
         with suppress(OSError, asyncio.CancelledError):
             try:
                 await self._relay(reader, writer)
             finally:
+                self._clients.discard(writer)
                 writer.close()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

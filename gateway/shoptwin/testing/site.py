@@ -31,5 +31,9 @@ class Site:
     """Bring it back, at the same place with the same values."""
     kinds: Mapping[str, ValueKind] = field(default_factory=dict)
     """The kind that is wanted, for addresses that do not say their own."""
+    say: Callable[[bytes], Awaitable[None]] | None = None
+    """Send bytes to whoever is connected, unasked; None: this cannot be done here, and is not tested."""
+    stray: bytes = b""
+    """A well-formed reply that answers no question, for `say`; empty: there is none."""
     patience: float = 10.0
     """Seconds within which the driver must notice that a server is gone."""

@@ -48,6 +48,14 @@ class FileConnection:
 
     async def read(self, group):
         """Read the file."""
+        if (line := self._path.with_name("line")).exists():
+            said = line.read_bytes()
+            line.unlink()
+            if self._fault == "chokes on garbage" and len(said) > 100:
+                raise ValueError("too long")
+            if self._fault != "takes any reply":
+                raise NotConnected("an answer to nothing", "it is connected again")
+            return [SampleBatch.of(group.name, ValueKind.F8, [p.tag for p in group.points], [0.0] * len(group.points))]
         if self._fault == "hides a loss" and self._old:
             found = self._old
         elif not self._path.exists():
@@ -122,10 +130,13 @@ def site_in(folder: Path) -> Site:
     async def stop():
         file.unlink()
 
+    async def say(data):
+        file.with_name("line").write_bytes(data)
+
     file.write_text(json.dumps(expected), "utf-8")
     return Site(
         settings={"url": f"file://{file}"}, expected=expected, missing="d", malformed="a b",
-        unreachable={"url": f"file://{folder}/none"}, stop=stop, start=start, patience=1.0,
+        unreachable={"url": f"file://{folder}/none"}, stop=stop, start=start, patience=1.0, say=say, stray=b"a 7",
     )  # fmt: skip
 
 
@@ -142,6 +153,8 @@ def site_in(folder: Path) -> Site:
         ("takes any address", "test_malformed_address_has_a_cure"),
         ("addresses without value", "test_addresses_are_values"),
         ("writes", "test_nothing_can_write"),
+        ("takes any reply", "test_reply_to_nothing"),
+        ("chokes on garbage", "test_garbage_without_end"),
     ],
 )
 async def test_rules_can_be_broken(fault, rule, tmp_path):
@@ -158,5 +171,5 @@ async def test_rules_can_be_broken(fault, rule, tmp_path):
         if (running := test(**given)) is not None:
             await running
 
-    with pytest.raises((AssertionError, RuntimeError, TimeoutError, pytest.fail.Exception)):
+    with pytest.raises((AssertionError, RuntimeError, ValueError, TimeoutError, pytest.fail.Exception)):
         await run()
