@@ -9,6 +9,8 @@ from shoptwin_mqtt import settings as config
 from shoptwin_mqtt.address import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shoptwin.sdk import Connection
     from shoptwin_mqtt.address import MqttAddress
 
@@ -23,6 +25,12 @@ class MqttPlugin:
     def parse_address(self, text: str) -> MqttAddress:
         """Parse a topic with a place in its payload, or a Sparkplug metric. Raises BadAddress."""
         return parse(text)
+
+    def cautions(self, settings: config.Settings) -> Sequence[str]:
+        """Return what would be told to whoever listens on the network."""
+        if not settings.password_file or settings.tls or self.loopback(settings):
+            return ()
+        return ("url has no TLS: the password crosses the network in the clear (write mqtts://)",)
 
     def open(self, settings: config.Settings) -> Connection:
         """Return a connection that can be subscribed to, and browsed."""

@@ -25,6 +25,7 @@ from shoptwin.domain.errors import AuthFailed, BadAddress, BadProfile, ConfigErr
 from shoptwin.domain.ports import (
     Address,
     Browsable,
+    Cautioning,
     Connection,
     Discovering,
     Foreseeing,
@@ -54,6 +55,7 @@ __all__ = [
     "Browsable",
     "BrowseWish",
     "Candidate",
+    "Cautioning",
     "Certificate",
     "ConfigError",
     "Connection",

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shoptwin.sdk import Polled, Subscribed, Talking
+from shoptwin.sdk import Cautioning, Polled, Subscribed, Talking
 from shoptwin_mqtt import plugin
 from shoptwin_mqtt.settings import Settings
 
@@ -72,6 +72,22 @@ def test_urls(url, host, port, tls):
 def test_loopback(url, loopback):
     """A broker on this very box is known as such."""
     assert plugin.loopback(settings(url=url)) is loopback
+
+
+@pytest.mark.parametrize(
+    ("more", "noted"),
+    [
+        ({}, False),
+        ({"user": "u"}, False),
+        ({"user": "u", "password_file": "p"}, True),
+        ({"user": "u", "password_file": "p", "url": "mqtts://broker"}, False),
+        ({"user": "u", "password_file": "p", "url": "mqtt://localhost"}, False),
+    ],
+)
+def test_a_password_in_the_clear_is_noted(more, noted):
+    """A password that crosses the network in the clear is noted, with what to write."""
+    assert isinstance(plugin, Cautioning)
+    assert [note.split(":")[0] for note in plugin.cautions(settings(**more))] == ["url has no TLS"] * noted
 
 
 def test_what_a_connection_can():

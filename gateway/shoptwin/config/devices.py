@@ -14,7 +14,7 @@ from shoptwin.config.problems import did_you_mean
 from shoptwin.config.tags import SHORTEST_PERIOD
 from shoptwin.domain.device import Device
 from shoptwin.domain.errors import ConfigError
-from shoptwin.domain.ports import Profiled
+from shoptwin.domain.ports import Cautioning, Profiled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +83,8 @@ class Devices:
             return None
         if settings is not None:
             self.settings.setdefault(form.name, settings)
+            if isinstance(plugin, Cautioning):
+                self._files.notes += [f"device {form.name}: {each}" for each in plugin.cautions(settings)]
         period = meaning.duration(form.period, (*at, "period"), problems, least=SHORTEST_PERIOD)
         return Device(form.name, form.driver, period or SHORTEST_PERIOD, settings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from shoptwin.config.settings import Secret
 if TYPE_CHECKING:
     from shoptwin.config.lines import Path
     from shoptwin.config.problems import Problems
+
+SECRETS = ("password_file", "key_file", "_key")
+"""How the keys end whose files nobody else should read."""
 
 
 class Files:
@@ -31,6 +35,11 @@ class Files:
         path = self._base / name
         if not path.is_file():
             self._missing(name, path, at, credential=plain)
+        elif str(at[-1]).endswith(SECRETS) and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            whose = "its owner, the user who runs the daemon, should be the only one"
+            self.notes.append(
+                f"{'.'.join(map(str, at))} can be read by others ({path}); {whose}: chmod 600 {path.name}"
+            )
         return path
 
     def secret(self, name: str, at: Path) -> Secret | None:

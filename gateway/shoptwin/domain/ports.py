@@ -154,6 +154,14 @@ class Foreseeing(Protocol):
 
 
 @runtime_checkable
+class Cautioning(Protocol):
+    """A plug-in that knows what a device's settings allow but probably do not mean: a password in the clear, say."""
+
+    def cautions(self, settings: Any) -> Sequence[str]:  # noqa: ANN401 - as in Plugin
+        """Return one sentence each, which begins with the key and says what to write; nothing is asked for yet."""
+
+
+@runtime_checkable
 class Profiled(Protocol):
     """A plug-in that knows maps of devices; a tag's address may then name an entry of one (`sdm630/voltage_l1`)."""
 

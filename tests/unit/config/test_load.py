@@ -167,6 +167,29 @@ def test_the_drivers_files_are_found(load: Any, tmp_path: Any) -> None:
     assert load(text).devices[0].settings.password_file == str(tmp_path / "plc-password")
 
 
+@pytest.mark.parametrize(("mode", "noted"), [(0o600, 0), (0o640, 1), (0o604, 1), (0o400, 0)])
+def test_secrets_that_others_can_read(load: Any, tmp_path: Any, mode: int, noted: int) -> None:
+    """A file of a password that others than its owner can read is noted with the cure, a driver's as our own."""
+    for name in ("secret", "plc-password"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(mode)
+    mqtt = '[mqtt]\nurl = "mqtts://a"\nuser = "b"\npassword_file = "secret"\n'
+    device = '[[device]]\nname = "plc1"\ndriver = "fake"\nurl = "fake://a"\npassword_file = "plc-password"\n'
+    found = load(mqtt + device).notes
+    assert len(found) == 2 * noted
+    assert all("chmod 600" in note for note in found)
+    assert {note.split(" ")[0] for note in found} == (
+        {"mqtt.password_file", "device.0.password_file"} if noted else set()
+    )
+
+
+def test_what_a_driver_cautions_of(load: Any, plugins: Any) -> None:
+    """What a driver knows to be allowed but probably not meant is a note that names the device."""
+    plugins["fake"].cautions = lambda settings: [f"url is {settings.url}: write another"]
+    text = '[[device]]\nname = "plc1"\ndriver = "fake"\nurl = "fake://a"\n'
+    assert load(text).notes == ("device plc1: url is fake://a: write another",)
+
+
 def test_desk_without_secrets(load: Any) -> None:
     """On the desk, where the password is not, `secrets=False` notes it and loads all the same."""
     config = load(WHOLE, secrets=False)
