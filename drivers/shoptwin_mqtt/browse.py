@@ -117,12 +117,12 @@ class _Heard:
         path = tuple(topic.split("/")[self._skip :])
         name = path[-1] if path else topic.rpartition("/")[2]
         if size > self._settings.max_payload:
-            yield TagCandidate(topic, name, True, sample=f"{size} bytes, more than max_payload", path=path[:-1])
+            yield TagCandidate(topic, name, True, sample=f"{size} bytes, too large", path=path[:-1])
             return
         try:
             found = document(message.payload)
-        except UnreadableError as why:
-            yield TagCandidate(topic, name, True, sample=f"{size} bytes, {why}", path=path[:-1])
+        except UnreadableError:
+            yield TagCandidate(topic, name, True, sample=f"{size} bytes, no text", path=path[:-1])
             return
         for place in _places(found):
             value = value_at(found, place, _ANY_RATE)

@@ -59,12 +59,12 @@ class Beat:
 async def test_steady_while_its_device_lives(broker, send, listen):
     """A metric that does not change is Good while its device tells of others, Bad when all is silent, then Good."""
     here = broker()
-    async with listen(here, STEADY, BUSY, stale="1500ms", first="60s") as one:
+    async with listen(here, STEADY, BUSY, stale="3s", first="60s") as one:
         await one.ready()
         send(here, "NBIRTH", "", seq=0)
         send(here, "DBIRTH", "d", *born("Steady", "Busy"), seq=1)
         async with Beat(send, here, 2) as beat:
-            await one.take(lambda h: len(h[BUSY]) > 25, 30)
+            await one.take(lambda h: len(h[BUSY]) > 45, 40)
             assert statuses(one, STEADY) == [GOOD]
         await one.take(lambda h: h[STEADY][-1][1] == h[BUSY][-1][1] == LATE, 15)
         send(here, "DDATA", "d", {"alias": 11, "double_value": 9.0}, seq=beat._seq % 256)
@@ -78,13 +78,13 @@ async def test_steady_while_its_device_lives(broker, send, listen):
 async def test_steady_after_a_gap(broker, send, listen):
     """After a gap nobody knows whether a metric has changed: after `stale` it is Uncertain while its device lives."""
     here = broker()
-    async with listen(here, STEADY, BUSY, stale="1s", first="60s") as one:
+    async with listen(here, STEADY, BUSY, stale="3s", first="60s") as one:
         await one.ready()
         send(here, "DBIRTH", "d", *born("Steady", "Busy"), seq=1)
         async with Beat(send, here, 3):
-            await one.take(lambda h: h[STEADY] and h[STEADY][-1][1] != GOOD, 15)
+            await one.take(lambda h: h[STEADY] and h[STEADY][-1][1] != GOOD, 30)
             count = len(one.heard[BUSY])
-            await one.take(lambda h: len(h[BUSY]) > count + 15, 15)
+            await one.take(lambda h: len(h[BUSY]) > count + 10, 30)
         assert statuses(one, STEADY) == [GOOD, UNSURE]
         assert one.heard[STEADY][-1][0] == 1
 
