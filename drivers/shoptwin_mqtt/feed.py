@@ -132,8 +132,10 @@ class Feed:
             self.troubles[f"0x{code:02X}"] += 1
             if not topic.startswith(CERTIFICATES):
                 self.holes += (Hole(topic, int(StatusCode.BAD_NOT_READABLE)),)
-            node = self._asked.get(topic)
-            for want in node.refused(topic) if node else [want for _, want in self._topics[topic]]:
+            hidden = [want for _, want in self._topics.get(topic, ())]
+            if (node := self._asked.get(topic)) is not None:
+                hidden += node.refused(topic)
+            for want in hidden:
                 want.deadline = NEVER
                 yield Row(want, bad(StatusCode.BAD_NOT_READABLE))
 
