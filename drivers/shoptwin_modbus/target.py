@@ -23,6 +23,8 @@ TLS_PORT = 802
 LONGEST_TIMEOUT = 10.0
 """Seconds; a device that is given longer would look hung to the runtime."""
 BAUDS = range(300, 4_000_001)
+PARITIES = ("N", "E", "O")
+"""None, even, odd."""
 CONVERTER_GAP = 5e-3
 """Seconds of silence between frames behind a converter, whose baud rate is not known here."""
 
@@ -231,6 +233,6 @@ def _serial(url: str, parts: SplitResult) -> Target:
     parity = query.get("parity", "E").upper()
     words = [query.get(key, default) for key, default in (("baud", "19200"), ("stop", "1"), ("bits", "8"))]
     baud, stop, bits = (int(word) if word.isdecimal() else -1 for word in words)
-    if baud not in BAUDS or stop not in {1, 2} or bits not in {7, 8} or parity not in {"N", "E", "O"}:
+    if baud not in BAUDS or stop not in {1, 2} or bits not in {7, 8} or parity not in PARITIES:
         raise ValueError(f"url {url!r}: baud is a number such as 19200, parity N, E or O, stop 1 or 2, bits 7 or 8")
     return Target("rtu", path=parts.path, baud=baud, parity=parity, stop=stop, bits=bits)

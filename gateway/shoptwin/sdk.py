@@ -21,7 +21,16 @@ from shoptwin.domain.discovery import (
     ScanWish,
     Verdict,
 )
-from shoptwin.domain.errors import AuthFailed, BadAddress, BadProfile, ConfigError, DriverError, NotConnected, Timeout
+from shoptwin.domain.errors import (
+    AuthFailed,
+    BadAddress,
+    BadProfile,
+    BadWish,
+    ConfigError,
+    DriverError,
+    NotConnected,
+    Timeout,
+)
 from shoptwin.domain.ports import (
     Address,
     Browsable,
@@ -52,6 +61,7 @@ __all__ = [
     "AuthFailed",
     "BadAddress",
     "BadProfile",
+    "BadWish",
     "Browsable",
     "BrowseWish",
     "Candidate",

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shoptwin.sdk import DriverError, NotConnected, ScanReport
-from shoptwin_modbus.addresses.address import LAST, TABLES, Table
+from shoptwin.sdk import BadWish, NotConnected, ScanReport
+from shoptwin_modbus.addresses.address import LAST, LAST_UNIT, TABLES, Table
 from shoptwin_modbus.discovery.charting import Chart
 from shoptwin_modbus.discovery.findings import Findings, named
 from shoptwin_modbus.discovery.inquiry import Inquiry, Spent
 from shoptwin_modbus.discovery.survey import Survey
 from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.target import BAUDS, PARITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 DIRECT = (1, 255, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 """Units that are asked for over TCP: 1, 255 and 0 are what devices with their own network plug go by."""
-ON_A_LINE = tuple(range(1, 248))
+ON_A_LINE = range(1, 248)
 """Every unit that a serial line can have."""
 STRANGERS = (213, 178, 247)
 """Units that hardly anyone has: a device that answers for one of them answers for any."""
@@ -55,7 +56,7 @@ class Scan:
         """Scan.
 
         Raises:
-            NotConnected: the URL leads nowhere. DriverError: what is wished for cannot be done there.
+            NotConnected: the URL leads nowhere. BadWish: what is wished for cannot be there.
         """
         from shoptwin_modbus.wire.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing must not
 
@@ -100,13 +101,19 @@ class Scan:
 
     def _targets(self) -> list[Target]:
         wish = self._wish
-        if not self._target.checked and not set(wish.units) <= set(ON_A_LINE):
-            raise DriverError("a serial line has units 1 to 247 alone", "name some of these with --units")
+        units = range(LAST_UNIT + 1) if self._target.checked else ON_A_LINE
+        if beyond := [unit for unit in wish.units if unit not in units]:
+            where = f"over {self._target.scheme.upper()}" if self._target.checked else "on a serial line"
+            raise BadWish(
+                f"there is no unit {beyond[0]} {where}: units there are {units[0]} to {units[-1]}",
+                "name some of these with --units",
+            )
         if (wish.bauds or wish.parities) and not self._target.serial:
-            raise DriverError(
+            raise BadWish(
                 f"{self._target} has no baud rate and no parity here",
                 "leave out --baud and --parity: they are for rtu:// alone; a converter has its own setting",
             )
+        _check_line(wish)
         bauds, parities = wish.bauds or (self._target.baud,), wish.parities or (self._target.parity,)
         return [replace(self._target, baud=baud, parity=parity) for baud in bauds for parity in parities]
 
@@ -203,9 +210,17 @@ class Scan:
         self._complete &= self._survey.complete
 
 
+def _check_line(wish: ScanWish) -> None:
+    """Refuse rates and parities that no serial line has, before a port is opened with them."""
+    if beyond := [baud for baud in wish.bauds if baud not in BAUDS]:
+        raise BadWish(f"no serial line has {beyond[0]} baud", "write --baud 9600,19200,38400")
+    if beyond := [parity for parity in wish.parities if parity not in PARITIES]:
+        raise BadWish(f"{beyond[0]!r} is no parity", "write --parity N,E,O: none, even, odd")
+
+
 def _tables(names: Sequence[str]) -> tuple[Table, ...]:
     if unknown := [name for name in names if name.lower() not in TABLES]:
-        raise DriverError(f"{unknown[0]!r} is no table of a Modbus device", f"known are {', '.join(TABLES)}")
+        raise BadWish(f"{unknown[0]!r} is no table of a Modbus device", f"known are {', '.join(TABLES)}")
     wanted = {TABLES[name.lower()] for name in names}
     return tuple(table for table in ORDER if table in wanted or not wanted)
 

@@ -13,7 +13,7 @@ from pymodbus import ModbusDeviceIdentification
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from shoptwin.sdk import DriverError, NotConnected, ScanWish
+from shoptwin.sdk import BadWish, NotConnected, ScanWish
 from shoptwin.testing import free_port
 from shoptwin_modbus.target import ModbusSettings
 
@@ -297,19 +297,34 @@ async def test_a_cancelled_scan_lets_go(scan, device):
 )  # fmt: skip
 async def test_units_of_a_line(scan, wish):
     """Units that a serial line cannot have are refused before anything is opened."""
-    with pytest.raises(DriverError, match="1 to 247"):
+    with pytest.raises(BadWish, match="1 to 247"):
+        await scan("rtu:///dev/ttyNONE", **wish)
+
+
+@pytest.mark.parametrize("units", [(300,), (1, 256)])
+async def test_units_over_tcp(scan, device, units):
+    """Units that no frame has room for are refused before anything is asked."""
+    with pytest.raises(BadWish, match=f"no unit {units[-1]} over TCP: units there are 0 to 255"):
+        await scan(units=units)
+    assert not device.requests
+
+
+@pytest.mark.parametrize("wish", [{"parities": ("X",)}, {"bauds": (96,)}])
+async def test_what_no_line_has(scan, wish):
+    """A parity or a rate that no serial line has is refused before a port is opened with it."""
+    with pytest.raises(BadWish, match="no parity|no serial line"):
         await scan("rtu:///dev/ttyNONE", **wish)
 
 
 async def test_no_baud_over_tcp(scan):
     """Rates and parities are for serial ports of this box alone."""
-    with pytest.raises(DriverError, match="baud"):
+    with pytest.raises(BadWish, match="baud"):
         await scan(bauds=(9600,))
 
 
 async def test_unknown_tables(scan):
     """A table that does not exist is refused."""
-    with pytest.raises(DriverError, match="no table"):
+    with pytest.raises(BadWish, match="no table"):
         await scan(tables=("holdings?",))
 
 

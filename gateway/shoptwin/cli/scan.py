@@ -36,6 +36,10 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic to newer cl
 
     name = "numbers"
 
+    def __init__(self, example: str) -> None:
+        """`example`: what to write instead of what is wrong."""
+        self._example = example
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Return the numbers, each once."""
         if isinstance(value, tuple):
@@ -44,7 +48,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic to newer cl
         for part in str(value).split(","):
             low, dash, high = (word.strip() for word in part.partition("-"))
             if not low.isdecimal() or (dash and not (high.isdecimal() and int(low) <= int(high))):
-                self.fail(f"{part.strip()!r} is no number and no range: write 1-20,247", param, ctx)
+                self.fail(f"{part.strip()!r} is no number and no range: write {self._example}", param, ctx)
             if int(high or low) > 10**7 or int(high or low) - int(low) > MOST_OF_A_RANGE:
                 self.fail(f"{part.strip()!r} is too large", param, ctx)
             found |= dict.fromkeys(range(int(low), int(high or low) + 1))
@@ -65,7 +69,7 @@ class Words(click.ParamType):  # type: ignore[type-arg]  # as above
 @click.command(short_help="Which units answer at a URL, and what can be read of them.")
 @click.argument("driver")
 @click.argument("url")
-@click.option("--units", type=Numbers(), default=(), metavar="LIST",
+@click.option("--units", type=Numbers("1-20,247"), default=(), metavar="LIST",
               help="Units to ask: 1-20,247. Else 0-10 and 255 over TCP, 1-247 on a serial line.")  # fmt: skip
 @click.option("--tables", type=Words(), default=(), metavar="LIST",
               help="holding, input, coil, discrete; else all four.")  # fmt: skip
@@ -78,7 +82,7 @@ class Words(click.ParamType):  # type: ignore[type-arg]  # as above
 @click.option("--budget", type=click.IntRange(1), default=2000, show_default=True, metavar="N",
               help="Requests in all, at most.")  # fmt: skip
 @click.option("--timeout", default="1s", show_default=True, metavar="TIME", help="How long to wait for a reply.")
-@click.option("--baud", "bauds", type=Numbers(), default=(), metavar="LIST",
+@click.option("--baud", "bauds", type=Numbers("9600,19200"), default=(), metavar="LIST",
               help="Rates of a serial line to try in turn: 9600,19200.")  # fmt: skip
 @click.option("--parity", "parities", type=Words(), default=(), metavar="LIST",
               help="Parities of a serial line to try in turn: N,E,O.")  # fmt: skip

@@ -63,6 +63,13 @@ class AuthFailed(DriverError):
     code = "auth-failed"
 
 
+class BadWish(DriverError):
+    """A person has asked for what cannot be had there (unit 300 of a bus): nothing was asked, and exit 2 says so."""
+
+    code = "bad-wish"
+    exit_code = 2
+
+
 class ModelError(ShoptwinError):
     """A model."""
 

@@ -247,7 +247,7 @@ class Scanning(Protocol):
         `tell` hears before each request how far it is, and what has been found so far. A cancelled scan lets go.
 
         Raises:
-            NotConnected: the URL leads nowhere. DriverError: the wish cannot be met there.
+            NotConnected: the URL leads nowhere. BadWish: what is asked for cannot be there; nothing was asked yet.
         """
 
 
