@@ -312,7 +312,7 @@ async def test_units_over_tcp(scan, device, units):
 @pytest.mark.parametrize("wish", [{"parities": ("X",)}, {"bauds": (96,)}])
 async def test_what_no_line_has(scan, wish):
     """A parity or a rate that no serial line has is refused before a port is opened with it."""
-    with pytest.raises(BadWish, match="no parity|no serial line"):
+    with pytest.raises(BadWish, match=r"no parity|no serial line"):
         await scan("rtu:///dev/ttyNONE", **wish)
 
 

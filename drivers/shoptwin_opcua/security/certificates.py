@@ -45,12 +45,18 @@ def of_file(text: str, setting: str) -> x509.Certificate:
     Raises:
         AuthFailed: it cannot be read, or is none.
     """
-    try:
-        return of_bytes(find(text).read_bytes())
-    except OSError as error:
-        raise AuthFailed(f"{setting} cannot be read: {error}", f"check {setting}") from error
-    except ValueError as error:
-        raise AuthFailed(f"{text} holds no certificate: {error}", f"{setting} must name a .der or .pem file") from error
+    return _certificate(_data(text, setting), text, setting)
+
+
+def pair_of_file(text: str, whose: str) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """Return the certificate and key that lie in one file: read once, so that both are of one and the same pair.
+
+    Raises:
+        AuthFailed: it cannot be read, or holds no such pair.
+    """
+    data = _data(text, whose)
+    certificate = _certificate(data, text, whose)
+    return certificate, _key(data, text, whose, certificate)
 
 
 def key_of_file(text: str, setting: str, certificate: x509.Certificate) -> rsa.RSAPrivateKey:
@@ -59,10 +65,26 @@ def key_of_file(text: str, setting: str, certificate: x509.Certificate) -> rsa.R
     Raises:
         AuthFailed: it cannot be read, is no RSA key, or another's.
     """
+    return _key(_data(text, setting), text, setting, certificate)
+
+
+def _data(text: str, setting: str) -> bytes:
     try:
-        key = key_of_bytes(find(text).read_bytes())
+        return find(text).read_bytes()
     except OSError as error:
         raise AuthFailed(f"{setting} cannot be read: {error}", f"check {setting}") from error
+
+
+def _certificate(data: bytes, text: str, setting: str) -> x509.Certificate:
+    try:
+        return of_bytes(data)
+    except ValueError as error:
+        raise AuthFailed(f"{text} holds no certificate: {error}", f"{setting} must name a .der or .pem file") from error
+
+
+def _key(data: bytes, text: str, setting: str, certificate: x509.Certificate) -> rsa.RSAPrivateKey:
+    try:
+        key = key_of_bytes(data)
     except (ValueError, TypeError) as error:
         hint = f"{setting} must name a .pem or .der file with an RSA key and without a password"
         raise AuthFailed(f"{text} holds no RSA private key", hint) from error

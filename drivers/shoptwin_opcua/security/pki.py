@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -61,9 +61,18 @@ class Pki:
             with self._alone():
                 if not self._pair.exists():
                     self._make()
-        name = str(self._pair)
-        certificate = certificates.of_file(name, "the gateway's certificate")
-        return Identity(certificate, certificates.key_of_file(name, "the gateway's key", certificate), self._public)
+        certificate, key = certificates.pair_of_file(str(self._pair), "the gateway's certificate")
+        self._show(certificate)
+        return Identity(certificate, key, self._public)
+
+    def _show(self, certificate: x509.Certificate) -> None:
+        """Write the file for people anew where it is gone (moved to a stick) or of another pair (a power cut)."""
+        with suppress(NotConnected, OSError):  # a disk that is only read keeps nobody from connecting
+            if self._public.is_file() and self._public.read_bytes() == certificates.der(certificate):
+                return
+            with self._alone():
+                if (now := self._read(self._pair)) is not None:  # it may have been renewed meanwhile
+                    self._write(self._public, certificates.der(now))
 
     def _make(self, former: x509.Certificate | None = None) -> x509.Certificate:
         key = new_key()
@@ -137,7 +146,10 @@ class Pki:
                 continue
             of_server = standing in {Standing.TRUSTED, Standing.REJECTED}
             server = _SCHEME + unquote(file.stem) if of_server else ""
-            shown = self._public if standing is Standing.OWN else file
+            shown = file
+            if standing is Standing.OWN:
+                self._show(certificate)
+                shown = self._public
             yield certificates.described(certificate, standing, server=server, file=shown)
 
     # Files.

@@ -83,6 +83,37 @@ def test_own_certificate_is_made_once(tmp_path):
     assert (place / "own" / "shoptwin.der").read_bytes() == certificates.der(found[0])
 
 
+def test_the_file_for_people_is_written_again(pki):
+    """Whoever moves the certificate to a stick finds it again where it is said to lie, and after a power cut too."""
+    own = pki.own()
+    data = own.file.read_bytes()
+    own.file.unlink()
+    assert pki.own().file.read_bytes() == data
+    own.file.unlink()
+    (listed,) = pki.all()
+    assert Path(listed.file).read_bytes() == data
+    own.file.write_bytes(b"of the pair before it")
+    pki.own()
+    assert own.file.read_bytes() == data
+
+
+def test_a_renewal_meanwhile_mixes_no_pairs(pki, monkeypatch):
+    """While the certificate is renewed, whoever connects has the old pair or the new one, never one half of each."""
+    pki.own()
+    read, renewed = Path.read_bytes, []
+
+    def read_and_renew(file):
+        data = read(file)
+        if file.name == "shoptwin.pem" and not renewed:
+            renewed.append(True)
+            Pki(pki.directory, "plant", "gw-1").renew()
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_renew)
+    own = pki.own()
+    assert own.key.public_key() == own.certificate.public_key()
+
+
 def test_reading_writes_nothing(pki):
     """Where the certificate exists the folder is only read: a disk that became read-only changes nothing."""
     pki.own()
