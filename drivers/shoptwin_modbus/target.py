@@ -191,7 +191,10 @@ class ModbusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def _seconds(self, key: str, *, zero: bool = False, most: float = LONGEST_TIMEOUT) -> float:
         text: str = getattr(self, key)
-        seconds = parse_duration(text) / 1e9
+        try:
+            seconds = parse_duration(text) / 1e9
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from error
         if seconds > most or (seconds == 0 and not zero):
             least = "" if zero else "more than 0 and "
             raise ValueError(f"{key} must be {least}at most {most:g} s, not {text!r}")

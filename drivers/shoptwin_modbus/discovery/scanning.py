@@ -214,8 +214,8 @@ def _check_line(wish: ScanWish) -> None:
     """Refuse rates and parities that no serial line has, before a port is opened with them."""
     if beyond := [baud for baud in wish.bauds if baud not in BAUDS]:
         raise BadWish(f"no serial line has {beyond[0]} baud", "write --baud 9600,19200,38400")
-    if beyond := [parity for parity in wish.parities if parity not in PARITIES]:
-        raise BadWish(f"{beyond[0]!r} is no parity", "write --parity N,E,O: none, even, odd")
+    if unknown := [parity for parity in wish.parities if parity not in PARITIES]:
+        raise BadWish(f"{unknown[0]!r} is no parity", "write --parity N,E,O: none, even, odd")
 
 
 def _tables(names: Sequence[str]) -> tuple[Table, ...]:

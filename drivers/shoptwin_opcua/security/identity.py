@@ -67,10 +67,7 @@ def made(
             "set the clock (NTP); it is made as soon as the clock is right",
         )
     host = socket.gethostname()
-    name = former.subject if former else x509.Name([
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, site[:_LONGEST_NAME]),
-        x509.NameAttribute(NameOID.COMMON_NAME, f"Shoptwin {gateway}"[:_LONGEST_NAME]),
-    ])  # fmt: skip
+    name = x509.Name([each for each in former.subject if each.value]) if former else _name(site, gateway)
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier((uri(former) if former else "") or _uri(host, site, gateway))
     ]
@@ -102,6 +99,20 @@ def made(
         .add_extension(issuer, critical=False)
         .sign(key, hashes.SHA256())
     )
+
+
+def _name(site: str, gateway: str) -> x509.Name:
+    return x509.Name([
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, site[:_LONGEST_NAME]),
+        x509.NameAttribute(NameOID.COMMON_NAME, f"Shoptwin {gateway}"[:_LONGEST_NAME]),
+    ])  # fmt: skip
+
+
+def is_of(certificate: x509.Certificate, site: str, gateway: str) -> bool:
+    """Tell whether a certificate is made out to the gateway of this name, on whichever host it was made."""
+    return certificate.subject == _name(site, gateway) and uri(certificate).split(":")[-2:] == [
+        quote(site, safe=""), quote(gateway, safe=""),
+    ]  # fmt: skip
 
 
 def _uri(host: str, site: str, gateway: str) -> str:

@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from shoptwin.sdk import NotConnected, Standing
+from shoptwin.sdk import AuthFailed, NotConnected, Standing
 from shoptwin_opcua.security import certificates
-from shoptwin_opcua.security.identity import Identity, made, new_key, pem
+from shoptwin_opcua.security.identity import Identity, is_of, made, new_key, pem
 from shoptwin_opcua.settings import full_url
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Pki:
     """
 
     def __init__(self, directory: Path, site: str, gateway: str) -> None:
+        """`site` and `gateway` are empty where nobody has said which gateway this is."""
         self.directory = directory
         self._name = (site, gateway)
         self._pair = directory / "own" / "shoptwin.pem"
@@ -65,6 +66,19 @@ class Pki:
         self._show(certificate)
         return Identity(certificate, key, self._public)
 
+    def check_named(self) -> None:
+        """Check that there is a certificate, or a name to make one out to.
+
+        Raises:
+            AuthFailed: there is neither, as no configuration says which gateway this is.
+        """
+        if not (all(self._name) or self._pair.exists()):
+            raise AuthFailed(
+                "the gateway has no name yet to make its certificate out to",
+                "write [gateway] with site and name into shoptwin.toml in this folder, or name the configuration with "
+                "--config FILE; a server that knows no security needs no certificate: --set security=none",
+            )
+
     def _show(self, certificate: x509.Certificate) -> None:
         """Write the file for people anew where it is gone (moved to a stick) or of another pair (a power cut)."""
         with suppress(NotConnected, OSError):  # a disk that is only read keeps nobody from connecting
@@ -75,6 +89,8 @@ class Pki:
                     self._write(self._public, certificates.der(now))
 
     def _make(self, former: x509.Certificate | None = None) -> x509.Certificate:
+        if former is None:
+            self.check_named()
         key = new_key()
         certificate = made(*self._name, key, datetime.now(UTC), former)
         self._write(self._pair, pem(key, certificate), secret=True)
@@ -146,11 +162,22 @@ class Pki:
                 continue
             of_server = standing in {Standing.TRUSTED, Standing.REJECTED}
             server = _SCHEME + unquote(file.stem) if of_server else ""
-            shown = file
+            shown, notes = file, list[str]()
             if standing is Standing.OWN:
                 self._show(certificate)
-                shown = self._public
-            yield certificates.described(certificate, standing, server=server, file=shown)
+                shown, notes = self._public, self._doubts(certificate)
+            yield certificates.described(certificate, standing, server=server, file=shown, notes=notes)
+
+    def _doubts(self, own: x509.Certificate) -> list[str]:
+        """Say so where the gateway's certificate is that of a gateway with another name."""
+        if not all(self._name) or is_of(own, *self._name):
+            return []
+        told = (
+            f"is made out to {own.subject.rfc4514_string()} ({certificates.uri(own)}), and this gateway is "
+            f"{'/'.join(self._name)}: servers go on knowing it by the former. For one of this name move "
+            f"{self._pair.parent} away: a new one is made, which every server has to accept"
+        )
+        return [told]
 
     # Files.
 

@@ -86,6 +86,8 @@ class Security:
         if settings.certificate:
             self._ours = _pair(settings.certificate, "certificate", settings.private_key, "private_key")
             self._check_ours(self._ours, "renew the certificate")
+        elif self.pki is not None:
+            self.pki.check_named()
         if settings.user_certificate:
             user = (settings.user_certificate, "user_certificate", settings.user_private_key, "user_private_key")
             self._user = _pair(*user)

@@ -114,6 +114,33 @@ def test_a_renewal_meanwhile_mixes_no_pairs(pki, monkeypatch):
     assert own.key.public_key() == own.certificate.public_key()
 
 
+def test_without_a_name_nothing_is_made(tmp_path):
+    """Where nobody has said which gateway this is no certificate is made; one that is there is used, and renewed."""
+    place = tmp_path / "pki"
+    for nameless in (Pki(place, "", ""), Pki(place, "plant", ""), Pki(place, "", "gw-1")):
+        for make in (nameless.own, nameless.renew, nameless.check_named):
+            with pytest.raises(AuthFailed, match="no name yet"):
+                make()
+    assert not (place / "own").exists()
+    before = Pki(place, "plant", "gw-1").own()
+    Pki(place, "", "").check_named()
+    assert Pki(place, "", "").own().certificate == before.certificate
+    assert Pki(place, "", "").renew().uri == certificates.uri(before.certificate)
+
+
+def test_a_certificate_of_another_gateway_is_told(tmp_path):
+    """The gateway's certificate that is made out to another name says so, and how to have one of this name."""
+    place = tmp_path / "pki"
+    Pki(place, "plant", "old").own()
+    (own,) = Pki(place, "plant", "gw:1").all()
+    assert "CN=Shoptwin old,O=plant" in own.notes[0]
+    assert f"move {place / 'own'} away" in own.notes[0]
+    (place / "own").rename(place / "away")
+    Pki(place, "plant", "gw:1").own()
+    assert [each.notes for each in Pki(place, "plant", "gw:1").all()] == [()]
+    assert [each.notes for each in Pki(place, "", "").all()] == [()]
+
+
 def test_reading_writes_nothing(pki):
     """Where the certificate exists the folder is only read: a disk that became read-only changes nothing."""
     pki.own()

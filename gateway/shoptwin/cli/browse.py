@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from shoptwin.cli.browse_view import WORDS, Json, Out, Tables, Toml, kind
-from shoptwin.cli.keeping import settle, state_dir_option
-from shoptwin.cli.lookup import by_scheme, settings_option, settings_table
+from shoptwin.cli.keeping import as_given, settle, state_dir_option
+from shoptwin.cli.lookup import find, settings_option, ways
 from shoptwin.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from shoptwin.cli.lookup import Target
     from shoptwin.domain.device import TagCandidate
     from shoptwin.domain.discovery import FoundMachine
-    from shoptwin.domain.ports import Plugin, Walkable
+    from shoptwin.domain.ports import Walkable
 
 __all__ = ["WORDS", "browse"]
 _CONNECT = 60.0
@@ -27,7 +28,6 @@ _CONNECT = 60.0
 
 @dataclass
 class _Wish:
-    url: str
     at: str | None
     words: tuple[str, ...]
     depth: int
@@ -42,14 +42,15 @@ class _Wish:
 
 
 @click.command(short_help="What a device has to offer.")
-@click.argument("url")
+@click.argument("url", metavar="URL|DEVICE")
 @click.option("--at", default=None, metavar="NODE", help="List what is below this; else the top.")
 @click.option("--filter", "text", default="", metavar="TEXT",
               help="Only values in whose name, path, type, unit, role or address all its words occur.")  # fmt: skip
 @click.option("--depth", type=click.IntRange(0), default=0, metavar="N", help="Levels; else all.")
 @click.option("--values/--no-values", default=True, help="Read the values now; on by default.")
 @click.option("--toml", "as_toml", is_flag=True, help="Print [[machine.tag]] for the configuration, roles guessed.")
-@click.option("--device", default="plc-1", show_default=True, metavar="NAME", help="The device that --toml names.")
+@click.option("--device", default=None, metavar="NAME",
+              help="The device that --toml names; else that of the configuration, or plc-1.")  # fmt: skip
 @click.option(
     "--machine", default="machine-1", show_default=True, metavar="NAME", help="The machine that --toml names."
 )
@@ -57,11 +58,15 @@ class _Wish:
 @config_option
 @state_dir_option
 @json_option
+@click.pass_context
 def browse(
-    url: str, *, at: str | None, text: str, depth: int, values: bool, as_toml: bool, device: str, machine: str,
-    settings: tuple[str, ...], config_path: Path, state_dir: Path | None, as_json: bool,
+    ctx: click.Context, /, *, url: str, at: str | None, text: str, depth: int, values: bool, as_toml: bool,
+    device: str | None, machine: str, settings: tuple[str, ...], config_path: Path, state_dir: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """List what the device at URL has to offer; the driver is found by the URL's scheme.
+
+    A DEVICE of the configuration goes by its name, and has its settings.
 
     What stands under "address" goes into the configuration as it is. Certificates are those of the gateway that the
     configuration is of: see `shoptwin trust`. Nothing is written to the device. Ctrl-C ends it.
@@ -69,40 +74,45 @@ def browse(
     \b
     Examples:
       shoptwin browse opc.tcp://192.0.2.20:4840
+      shoptwin browse cell-4 --config shoptwin.toml
       shoptwin browse opc.tcp://192.0.2.20:4840 --at "ns=2;s=Press3" --depth 2
       shoptwin browse opc.tcp://192.0.2.20:4840 --filter "spindle degC"
       shoptwin browse opc.tcp://192.0.2.20:4840 --filter spindle --toml --device cell-4 --machine mill-7
     """  # noqa: D301 - click's mark
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
-    from shoptwin.config import device_settings  # noqa: PLC0415
 
     if as_json and as_toml:
         raise click.UsageError("--json and --toml are two ways to print: name one")
     drivers = plugins()
-    plugin = by_scheme(url, drivers)
-    settle(drivers, config_path, state_dir, strict=False)
-    wish = _Wish(url, at, tuple(text.lower().split()), depth, values)
-    command = ["shoptwin", "browse", url, *(part for setting in settings for part in ("--set", setting))]
+    known = settle(drivers, config_path, state_dir)
+    target = find(url, drivers, known, settings, where=as_given(ctx))
+    wish = _Wish(at, tuple(text.lower().split()), depth, values)
+    command = ["shoptwin", "browse", *target.words]
     sparse = bool(wish.words)
     tables = Tables(command, sparse=sparse)
-    out: Out = Json(sparse=sparse) if as_json else Toml(url, machine, device) if as_toml else tables
-    given = device_settings(plugin, settings_table(url, settings))
+    out: Out = (
+        Json(sparse=sparse)
+        if as_json
+        else Toml(target.url, machine, device or target.device or "plc-1")
+        if as_toml
+        else tables
+    )
     try:
-        asyncio.run(_browse(plugin, given, wish, out))
+        asyncio.run(_browse(target, wish, out))
     except KeyboardInterrupt:
         out.end(stopped=True)
     else:
         out.end(stopped=False)
 
 
-async def _browse(plugin: Plugin, settings: object, wish: _Wish, out: Out) -> None:
+async def _browse(target: Target, wish: _Wish, out: Out) -> None:
     from shoptwin.domain.errors import ShoptwinError, Timeout  # noqa: PLC0415
     from shoptwin.domain.ports import Browsable, Walkable  # noqa: PLC0415 - numpy comes with it
 
-    connection = plugin.open(settings)
+    connection = target.plugin.open(target.settings)
     if not isinstance(connection, Browsable):
-        hint = "Its tags stand in the documentation of the device"
-        raise ShoptwinError(f"A device of the driver {plugin.name} cannot be browsed", hint, code="not-browsable")
+        what = f"A device of the driver {target.plugin.name} cannot be browsed"
+        raise ShoptwinError(what, ways(target), code="not-browsable")
     try:
         try:
             async with asyncio.timeout(_CONNECT):

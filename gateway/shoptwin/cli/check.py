@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +14,11 @@ from shoptwin.cli.printing import below, some, table, title
 from shoptwin.domain.timing import format_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from shoptwin.config import Config
+    from shoptwin.domain.ports import Plugin
     from shoptwin.domain.tag import Tag
 
 MOST_NAMED = 5
@@ -46,16 +49,32 @@ def check(ctx: click.Context, config_path: Path, probe: bool, as_json: bool) -> 
     drivers = plugins()
     loaded = config.load(config_path, drivers, state_dir=usual_state(config_path), secrets=False)
     keep_certificates(drivers, loaded.store.directory, loaded.gateway.site, loaded.gateway.name)
+    doubts = _doubts(loaded, drivers)
     readings = asyncio.run(probe_all(loaded, drivers)) if probe else {}
     if as_json:
-        print_json(_told(loaded, readings))
+        print_json(_told(loaded, readings, doubts))
     else:
-        _print(loaded, readings)
+        _print(loaded, readings, doubts)
     if not all(reading["good"] for reading in readings.values()):
         ctx.exit(1)
 
 
-def _told(loaded: Config, readings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _doubts(loaded: Config, drivers: Mapping[str, Plugin]) -> list[str]:
+    """Say what is odd about the gateway's own certificates, as far as this user may look at them."""
+    from shoptwin.domain.errors import DriverError  # noqa: PLC0415 - `--help` needs none of it
+    from shoptwin.domain.ports import Trusting  # noqa: PLC0415 - numpy comes with it
+
+    found = []
+    for name in dict.fromkeys(device.driver for device in loaded.devices):
+        driver = drivers[name]
+        with contextlib.suppress(DriverError, PermissionError):
+            if isinstance(driver, Trusting):
+                own = [each for each in driver.certificates() if each.standing == "own"]
+                found += [f"the gateway's certificate {note}" for each in own for note in each.notes]
+    return found
+
+
+def _told(loaded: Config, readings: dict[str, dict[str, Any]], doubts: list[str]) -> dict[str, Any]:
     from shoptwin.config import explain, notes  # noqa: PLC0415
 
     return {
@@ -75,11 +94,11 @@ def _told(loaded: Config, readings: dict[str, dict[str, Any]]) -> dict[str, Any]
         "features": [
             {"machine": f.machine, "feature": f.name, "on": f.on, "detail": f.detail} for f in explain(loaded)
         ],
-        "notes": list(notes(loaded)),
+        "notes": [*notes(loaded), *doubts],
     }  # fmt: skip
 
 
-def _print(loaded: Config, readings: dict[str, dict[str, Any]]) -> None:
+def _print(loaded: Config, readings: dict[str, dict[str, Any]], doubts: list[str]) -> None:
     from shoptwin.config import explain, notes  # noqa: PLC0415
 
     bad = [tag for tag in loaded.tags if tag.id in readings and not readings[tag.id]["good"]]
@@ -108,7 +127,7 @@ def _print(loaded: Config, readings: dict[str, dict[str, Any]]) -> None:
         sign = click.style("on ", fg="green") if feature.on else click.style("off", fg="yellow")
         where = feature.machine or "gateway"
         click.echo(f"{sign}  {where}: {feature.name}{' - ' if feature.on else ' - to switch it on, '}{feature.detail}")
-    for note in notes(loaded):
+    for note in (*notes(loaded), *doubts):
         click.echo(f"{click.style('note', fg='yellow')} {note}")
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shoptwin.cli.keeping import settle, state_dir_option
-from shoptwin.cli.lookup import by_scheme, settings_option, settings_table
+from shoptwin.cli.keeping import as_given, settle, state_dir_option
+from shoptwin.cli.lookup import find, settings_option, ways
 from shoptwin.cli.options import config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import below, table, title
@@ -21,27 +21,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from shoptwin.cli.lookup import Target
     from shoptwin.domain.discovery import FoundServer
-    from shoptwin.domain.ports import Discovering, Plugin
+    from shoptwin.domain.ports import Discovering
     from shoptwin.domain.trust import Certificate
 
+_GATEWAY = """[gateway]
+site = "SITE"  # yours to fill in
+name = "NAME"  # yours to fill in
+"""
 _STANDINGS = {"trusted": "trusted here", "rejected": "not accepted here yet"}
 
 
 @click.command(short_help="How a server wants to be talked to.")
-@click.argument("url")
-@click.option("--device", default="plc-1", show_default=True, metavar="NAME", help="What to call it in [[device]].")
+@click.argument("url", metavar="URL|DEVICE")
+@click.option("--device", default=None, metavar="NAME",
+              help="What to call it in [[device]]; else as the configuration does, or plc-1.")  # fmt: skip
 @settings_option
 @config_option
 @state_dir_option
 @json_option
+@click.pass_context
 def discover(
-    url: str, *, device: str, settings: tuple[str, ...], config_path: Path, state_dir: Path | None, as_json: bool
-) -> None:
+    ctx: click.Context, /, *, url: str, device: str | None, settings: tuple[str, ...], config_path: Path,
+    state_dir: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Ask the server at URL what it offers: endpoints, security, logins, its certificate. No login is needed.
 
-    What follows "for the configuration" goes there as it is. A certificate that nobody has accepted is kept, so that
-    `shoptwin trust accept` knows it.
+    A DEVICE of the configuration goes by its name. What follows "for the configuration" goes there as it is. A
+    certificate that nobody has accepted is kept, so that `shoptwin trust accept` knows it.
 
     \b
     Examples:
@@ -49,34 +57,32 @@ def discover(
       shoptwin discover opc.tcp://192.0.2.20 --device cell-4
     """  # noqa: D301 - click's mark
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
-    from shoptwin.config import device_settings  # noqa: PLC0415
 
     drivers = plugins()
-    plugin = by_scheme(url, drivers)
-    settle(drivers, config_path, state_dir, strict=False)
-    given = device_settings(plugin, settings_table(url, settings))
-    found = asyncio.run(_discovering(plugin).discover(given))
+    known = settle(drivers, config_path, state_dir)
+    where = as_given(ctx)
+    target = find(url, drivers, known, settings, where=where)
+    found = asyncio.run(_discovering(target).discover(target.settings))
     if as_json:
         print_json(asdict(found))
         return
     _print(found)
-    where = ["--state-dir", str(state_dir)] if state_dir else []
-    _print_next(found, where)
+    _print_next(found, target, where, named=known is not None)
     title("for the configuration:")
-    for line in device_block(found, device, plugin.name):
+    if known is None:
+        click.echo(_GATEWAY)
+    for line in device_block(found, device or target.device or "plc-1", target.plugin.name):
         click.echo(line)
 
 
-def _discovering(plugin: Plugin) -> Discovering:
+def _discovering(target: Target) -> Discovering:
     from shoptwin.domain.errors import ShoptwinError  # noqa: PLC0415
     from shoptwin.domain.ports import Discovering  # noqa: PLC0415 - numpy comes with it
 
-    if not isinstance(plugin, Discovering):
-        hint = f"`shoptwin scan {plugin.name} URL` or `shoptwin browse URL` may tell what is there"
-        raise ShoptwinError(
-            f"Devices of the driver {plugin.name} do not tell such things", hint, code="not-discovering"
-        )
-    return plugin
+    if not isinstance(target.plugin, Discovering):
+        what = f"Devices of the driver {target.plugin.name} do not tell such things"
+        raise ShoptwinError(what, ways(target), code="not-discovering")
+    return target.plugin
 
 
 def device_block(found: FoundServer, name: str, driver: str) -> Iterator[str]:
@@ -121,12 +127,17 @@ def _print_certificate(certificate: Certificate, *, secured: bool) -> None:
         below(note, "! ")
 
 
-def _print_next(found: FoundServer, where: list[str]) -> None:
+def _print_next(found: FoundServer, target: Target, where: list[str], *, named: bool) -> None:
     title("next:")
     certificate, secured = found.certificate, found.settings.get("security") != "none"
     if certificate is not None and secured and certificate.standing == "rejected":
         click.echo("  # once the PLC's own tool has shown the same thumbprint:")
         click.echo(f"  {shlex.join(['shoptwin', 'trust', 'accept', certificate.thumbprint, *where])}")
+    if secured and not named:
+        click.echo("  # once shoptwin.toml in this folder says who this gateway is, as its certificate does:")
+    if target.device == target.words[0]:  # its settings are known by its name
+        click.echo(f"  {target.command('browse')}")
+        return
     sets = [part for key, value in found.settings.items() for part in ("--set", f"{key}={_plain(value)}")]
     click.echo(f"  {shlex.join(['shoptwin', 'browse', found.url, *sets, *where])}")
 

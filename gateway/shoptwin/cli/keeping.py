@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,38 +27,61 @@ state_dir_option = click.option(
 )  # fmt: skip
 
 
-def settle(
-    plugins: Mapping[str, Plugin], config_path: Path, state_dir: Path | None, *, strict: bool = True
-) -> Config | None:
+def settle(plugins: Mapping[str, Plugin], config_path: Path, state_dir: Path | None) -> Config | None:
     """Tell drivers where certificates are kept; return the configuration, None where there is no such file.
 
-    `strict`: a configuration that is wrong is an error; else it is as good as none (it may just be being written).
+    Without one the gateway has no name yet, and no certificate of its own is made.
 
     Raises:
         ConfigError: the configuration cannot be used.
     """
     from shoptwin import config  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.acquire.registry import keep_certificates  # noqa: PLC0415
-    from shoptwin.domain.errors import ConfigError  # noqa: PLC0415
 
     base = state_dir or usual_state(config_path)
     if config_path.exists():
-        try:
-            loaded = config.load(config_path, plugins, state_dir=base, secrets=False)
-        except ConfigError:
-            if strict:
-                raise
-            base = base or config_path.parent / "state"
-        else:
-            directory = state_dir or loaded.store.directory
-            keep_certificates(plugins, directory, loaded.gateway.site, loaded.gateway.name)
-            return loaded
-    keep_certificates(plugins, base or Path.cwd() / "state", "", socket.gethostname())
+        loaded = config.load(config_path, plugins, state_dir=base, secrets=False)
+        keep_certificates(plugins, state_dir or loaded.store.directory, loaded.gateway.site, loaded.gateway.name)
+        return loaded
+    keep_certificates(plugins, base or Path.cwd() / "state", "", "")
     return None
+
+
+def glance(plugins: Mapping[str, Plugin], config_path: Path, which: str) -> Config | None:
+    """Return the configuration for the sake of its devices alone; None where there is none.
+
+    One that is wrong keeps nobody from a URL: what is looked for there may be what it lacks.
+
+    Raises:
+        ConfigError: it cannot be used, and `which` is no URL.
+    """
+    from shoptwin import config  # noqa: PLC0415 - as above
+    from shoptwin.domain.errors import ConfigError  # noqa: PLC0415
+
+    if not config_path.exists():
+        return None
+    try:
+        return config.load(config_path, plugins, secrets=False)
+    except ConfigError:
+        if "://" not in which:
+            raise
+        again = f"shoptwin check --config {shlex.quote(str(config_path))}"
+        click.echo(f"{config_path} is wrong, and no settings are taken from it; see: {again}", err=True)
+        return None
 
 
 def usual_state(config_path: Path) -> Path | None:
     """Return the state directory of an installed daemon; None leaves it to the configuration."""
     if "STATE_DIRECTORY" in os.environ:
         return Path(os.environ["STATE_DIRECTORY"].split(":")[0])
-    return SYSTEM_STATE if config_path == SYSTEM_CONFIG and SYSTEM_STATE.is_dir() else None
+    return SYSTEM_STATE if config_path.absolute() == SYSTEM_CONFIG and SYSTEM_STATE.is_dir() else None
+
+
+def as_given(ctx: click.Context) -> list[str]:
+    """Return --config and --state-dir as they were typed: what a command that is printed needs too."""
+    return [
+        word
+        for option, name in (("--config", "config_path"), ("--state-dir", "state_dir"))
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        for word in (option, str(ctx.params[name]))
+    ]

@@ -21,10 +21,18 @@ else:
 _EARLIEST = 10**17
 """Nanoseconds: 1973. A smaller number is no time but a duration whose unit was forgotten."""
 SYSTEM_CONFIG = Path("/etc/shoptwin/shoptwin.toml")
+LOCAL_CONFIG = Path("shoptwin.toml")
+
+
+def _usual_config() -> Path:
+    """Return the configuration in this folder where there is one, else the system's."""
+    return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else SYSTEM_CONFIG
+
 
 config_option = click.option(
-    "-c", "--config", "config_path", type=click.Path(path_type=Path), default=SYSTEM_CONFIG, envvar="SHOPTWIN_CONFIG",
-    show_default=True, show_envvar=True, help="The configuration.", metavar="FILE",
+    "-c", "--config", "config_path", type=click.Path(path_type=Path), default=_usual_config, envvar="SHOPTWIN_CONFIG",
+    show_default=f"{LOCAL_CONFIG} here, else {SYSTEM_CONFIG}", show_envvar=True, help="The configuration.",
+    metavar="FILE",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 socket_option = click.option(

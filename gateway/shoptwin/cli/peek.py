@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoptwin.cli.lookup import by_scheme, settings_option, settings_table
-from shoptwin.cli.options import Duration, json_option
+from shoptwin.cli.keeping import as_given, glance
+from shoptwin.cli.lookup import find, settings_option, ways
+from shoptwin.cli.options import Duration, config_option, json_option
 from shoptwin.cli.printing import below, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from shoptwin.domain.discovery import PeekCell, PeekView
-    from shoptwin.domain.ports import Peeker, Plugin
+    from shoptwin.domain.ports import Peeker
 
 QUIET = 12
 """Readings where there is no terminal and no --count."""
@@ -27,40 +29,46 @@ MOST_UNLIKELY = 3
 
 
 @click.command(short_help="What stands at an address whose type nobody knows.")
-@click.argument("url")
+@click.argument("url", metavar="URL|DEVICE")
 @click.argument("address")
 @click.option("--every", type=Duration(), default="1s", show_default=True, metavar="TIME", help="How often to read it.")
 @click.option("--count", type=click.IntRange(1), default=None, metavar="N",
               help="How many readings. Else until Ctrl-C; without a terminal 12.")  # fmt: skip
 @settings_option
+@config_option
 @json_option
-def peek(url: str, address: str, *, every: int, count: int | None, settings: tuple[str, ...], as_json: bool) -> None:
+@click.pass_context
+def peek(
+    ctx: click.Context, /, *, url: str, address: str, every: int, count: int | None, settings: tuple[str, ...],
+    config_path: Path, as_json: bool,
+) -> None:  # fmt: skip
     """Read ADDRESS of the device at URL again and again, and say which types go with how it behaves.
 
-    The address needs no type. It shows the registers there and around it raw, and the value in every type and word
-    order, the most plausible first. It ends with the line for the configuration. --json gives one document a line
-    for each reading.
+    A DEVICE of the configuration goes by its name, and has its settings. The address needs no type. It shows
+    the registers there and around it raw, and the value in every type and word order, the most plausible first. It
+    ends with the line for the configuration. --json gives one document a line for each reading.
 
     \b
     Examples:
       shoptwin peek tcp://192.0.2.10 holding:100
+      shoptwin peek plc1 holding:100 --config shoptwin.toml
       shoptwin peek tcp://192.0.2.10 input:30@7 --every 500ms --count 60
     """  # noqa: D301 - click's mark
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
-    from shoptwin.config import device_settings  # noqa: PLC0415
     from shoptwin.domain.errors import ShoptwinError  # noqa: PLC0415
     from shoptwin.domain.ports import Peeking  # noqa: PLC0415 - numpy comes with it
 
-    plugin: Plugin = by_scheme(url, plugins())
-    given = device_settings(plugin, settings_table(url, settings))
+    drivers = plugins()
+    target = find(url, drivers, glance(drivers, config_path, url), settings, where=as_given(ctx))
+    plugin = target.plugin
     if not isinstance(plugin, Peeking):
-        hint = f"Its devices say themselves what they have: shoptwin browse {url}"
-        raise ShoptwinError(f"Devices of the driver {plugin.name} cannot be peeked at", hint, code="not-peekable")
+        what = f"Devices of the driver {plugin.name} cannot be peeked at"
+        raise ShoptwinError(what, ways(target), code="not-peekable")
     lively = sys.stdout.isatty() and not as_json
     most = count or (None if lively or as_json else QUIET)
     last: list[PeekView] = []
     with _screen(lively=lively, url=url) as show, contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_look(plugin.peek(given, address), every / 1e9, most, _line if as_json else show, last))
+        asyncio.run(_look(plugin.peek(target.settings, address), every / 1e9, most, _line if as_json else show, last))
     if as_json:
         return
     if not last:

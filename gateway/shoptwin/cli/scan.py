@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -11,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoptwin.cli.lookup import by_name, settings_option, settings_table
-from shoptwin.cli.options import json_option
+from shoptwin.cli.keeping import as_given, glance
+from shoptwin.cli.lookup import by_name, find, settings_option, ways
+from shoptwin.cli.options import config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import below, columns, table, title
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shoptwin.cli.lookup import Target
     from shoptwin.domain.discovery import FoundRange, FoundUnit, ScanReport, ScanWish
-    from shoptwin.domain.ports import Plugin
 
 LONG = 20.0
 """Seconds from which on it is said before how long a scan may take."""
@@ -68,7 +70,7 @@ class Words(click.ParamType):  # type: ignore[type-arg]  # as above
 
 @click.command(short_help="Which units answer at a URL, and what can be read of them.")
 @click.argument("driver")
-@click.argument("url")
+@click.argument("url", metavar="URL|DEVICE")
 @click.option("--units", type=Numbers("1-20,247"), default=(), metavar="LIST",
               help="Units to ask: 1-20,247. Else 0-10 and 255 over TCP, 1-247 on a serial line.")  # fmt: skip
 @click.option("--tables", type=Words(), default=(), metavar="LIST",
@@ -81,17 +83,21 @@ class Words(click.ParamType):  # type: ignore[type-arg]  # as above
               help="Requests a second, at most.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), default=2000, show_default=True, metavar="N",
               help="Requests in all, at most.")  # fmt: skip
-@click.option("--timeout", default="1s", show_default=True, metavar="TIME", help="How long to wait for a reply.")
+@click.option("--timeout", default=None, metavar="TIME",
+              help="How long to wait for a reply; else 1s, or as the configuration says of the device.")  # fmt: skip
 @click.option("--baud", "bauds", type=Numbers("9600,19200"), default=(), metavar="LIST",
               help="Rates of a serial line to try in turn: 9600,19200.")  # fmt: skip
 @click.option("--parity", "parities", type=Words(), default=(), metavar="LIST",
               help="Parities of a serial line to try in turn: N,E,O.")  # fmt: skip
 @settings_option
+@config_option
 @json_option
 @click.pass_context
-def scan(ctx: click.Context, /, *, driver: str, url: str, timeout: str, settings: tuple[str, ...], as_json: bool,
-         **wishes: Any) -> None:  # noqa: ANN401 - of many types  # fmt: skip
+def scan(ctx: click.Context, /, *, driver: str, url: str, timeout: str | None, settings: tuple[str, ...],
+         config_path: Path, as_json: bool, **wishes: Any) -> None:  # noqa: ANN401 - of many types  # fmt: skip
     """Find out which units answer at URL, what they say they are, and which addresses they serve.
+
+    A DEVICE of the configuration goes by its name, and has its settings.
 
     It reads and never writes, at no more than --rate requests a second and --budget in all. Ctrl-C shows what was
     found so far. Exit code 1 says that no unit answered.
@@ -103,35 +109,38 @@ def scan(ctx: click.Context, /, *, driver: str, url: str, timeout: str, settings
       shoptwin scan modbus "rtu:///dev/ttyUSB0" --units 1-32 --baud 9600,19200 --parity N,E
     """  # noqa: D301 - click's mark
     from shoptwin.acquire.registry import plugins  # noqa: PLC0415 - `--help` needs none of it
-    from shoptwin.config import device_settings  # noqa: PLC0415
     from shoptwin.domain.discovery import ScanWish  # noqa: PLC0415
 
     if wishes["first"] is not None and wishes["last"] is not None and wishes["first"] > wishes["last"]:
         raise click.BadParameter("--from is beyond --to", param_hint="--from")
     wish = ScanWish(**{**wishes, "parities": tuple(word.upper() for word in wishes["parities"])})
-    plugin = by_name(driver, plugins())
-    given = device_settings(plugin, settings_table(url, (f"timeout={timeout}", *settings)))
-    report, stopped = _run(plugin, url, given, wish)
+    drivers = plugins()
+    plugin = by_name(driver, drivers)
+    given = (*([f"timeout={timeout}"] if timeout else []), *settings)
+    known = glance(drivers, config_path, url)
+    target = find(url, drivers, known, given, of=plugin, where=as_given(ctx))
+    report, stopped = _run(target, wish)
     if as_json:
         print_json(_document(report))
     elif report.units:
-        _print(report, stopped=stopped)
+        _print(report, target, stopped=stopped)
     else:
         _nobody(report, stopped=stopped)
     ctx.exit(0 if report.units else 1)
 
 
-def _run(plugin: Plugin, url: str, settings: object, wish: ScanWish) -> tuple[ScanReport, bool]:
+def _run(target: Target, wish: ScanWish) -> tuple[ScanReport, bool]:
     """Scan until the end or Ctrl-C; return what was found, and whether it was Ctrl-C."""
     from shoptwin.domain.errors import ShoptwinError  # noqa: PLC0415
     from shoptwin.domain.ports import Scanning  # noqa: PLC0415 - numpy comes with it
 
+    plugin = target.plugin
     if not isinstance(plugin, Scanning):
-        hint = f"Its devices say themselves what they have: shoptwin browse {url}"
-        raise ShoptwinError(f"Devices of the driver {plugin.name} cannot be scanned", hint, code="not-scannable")
+        what = f"Devices of the driver {plugin.name} cannot be scanned"
+        raise ShoptwinError(what, ways(target), code="not-scannable")
     progress = _Progress()
     try:
-        return asyncio.run(plugin.scan(settings, wish, progress.tell)), False
+        return asyncio.run(plugin.scan(target.settings, wish, progress.tell)), False
     except KeyboardInterrupt:
         if progress.last is None:
             raise
@@ -181,7 +190,7 @@ def _nobody(report: ScanReport, *, stopped: bool) -> None:
         click.echo(f"{click.style('cure:', bold=True)} {note}", err=True)
 
 
-def _print(report: ScanReport, *, stopped: bool) -> None:
+def _print(report: ScanReport, target: Target, *, stopped: bool) -> None:
     waiting = [u for u in report.units if not (report.finished or u.identity or u.ranges or u.notes)]
     for unit in report.units:
         if unit not in waiting:
@@ -194,7 +203,9 @@ def _print(report: ScanReport, *, stopped: bool) -> None:
     if stopped:
         below("the scan was stopped: there may be more", "! ")
     click.echo(f"{report.requests} requests in {_time(report.elapsed)}; nothing was written")
-    commands = [f"shoptwin peek {shlex.quote(report.url)} {unit.next}" for unit in report.units if unit.next]
+    if report.url != target.url:  # at another rate than was asked for
+        target = target._replace(words=(report.url, *target.words[1:]))
+    commands = [target.command("peek", after=unit.next) for unit in report.units if unit.next]
     if commands:
         click.echo(click.style("next, to see what the registers are:", bold=True))
     for command in commands:

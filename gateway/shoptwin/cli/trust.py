@@ -230,24 +230,16 @@ def _own(place: Place) -> list[Found]:
 
 def _of_device(place: Place, which: str) -> tuple[Trusting, Any] | None:
     """Return driver and settings of a device by its name or URL; None where `which` is neither."""
-    from shoptwin.cli.lookup import by_scheme  # noqa: PLC0415 - `--help` needs none of it
-    from shoptwin.config import device_settings  # noqa: PLC0415
+    from shoptwin.cli.lookup import find  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.domain.ports import Trusting  # noqa: PLC0415
 
-    devices = {device.name: device for device in place.config.devices} if place.config else {}
-    if (device := devices.get(which)) is not None:
-        plugin, settings = place.drivers[device.driver], device.settings
-    elif "://" in which:
-        plugin = by_scheme(which, place.drivers)
-        settings = device_settings(plugin, {"url": which})
-    elif _THUMBPRINT.fullmatch(which):
+    devices = {device.name for device in place.config.devices} if place.config else set()
+    if which not in devices and _THUMBPRINT.fullmatch(which):
         return None
-    else:
-        known = f"; known are {', '.join(devices)}" if devices else ", and there is no configuration that names any"
-        raise click.BadParameter(f"{which!r} is no thumbprint, no URL and no device{known}", param_hint="WHICH")
-    if isinstance(plugin, Trusting):
-        return plugin, settings
-    raise click.BadParameter(f"the driver {plugin.name} knows no certificates", param_hint="WHICH")
+    target = find(which, place.drivers, place.config)
+    if isinstance(target.plugin, Trusting):
+        return target.plugin, target.settings
+    raise click.BadParameter(f"the driver {target.plugin.name} knows no certificates", param_hint="WHICH")
 
 
 def _of_thumbprint(found: Sequence[Found], which: str) -> Found:

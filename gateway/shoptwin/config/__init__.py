@@ -1,6 +1,6 @@
 """The configuration: one TOML file, typed; errors name file, line, key and cure (DESIGN §4)."""
 
-from shoptwin.config.devices import device_settings
+from shoptwin.config.given import device_settings
 from shoptwin.config.loading import load, load_machines
 from shoptwin.config.overview import Feature, explain, notes
 from shoptwin.config.schema import schema

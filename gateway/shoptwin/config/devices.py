@@ -13,7 +13,6 @@ from shoptwin.config.forms import DeviceForm
 from shoptwin.config.problems import did_you_mean
 from shoptwin.config.tags import SHORTEST_PERIOD
 from shoptwin.domain.device import Device
-from shoptwin.domain.errors import ConfigError
 from shoptwin.domain.ports import Cautioning, Profiled
 
 if TYPE_CHECKING:
@@ -119,18 +118,3 @@ def _has_password(url: str) -> bool:
         return urlsplit(url).password is not None
     except ValueError:
         return False
-
-
-def device_settings(plugin: Plugin, table: dict[str, Any]) -> Any:  # noqa: ANN401 - each driver's own
-    """Return a driver's settings from a table that stands in no file (the command line's).
-
-    Raises:
-        ConfigError: the driver refuses them.
-    """
-    try:
-        return msgspec.convert(table, plugin.Settings)
-    except msgspec.ValidationError as error:
-        keys = ", ".join(field.encode_name for field in msgspec.structs.fields(plugin.Settings))
-        about = "unknown field" in str(error) or "missing required" in str(error)
-        hint = f"Its settings are: {keys}" if about else "" if "url" in str(error) else "Check what --set says"
-        raise ConfigError(f"The driver {plugin.name} refuses this: {error}", hint) from error

@@ -138,6 +138,10 @@ class Problems:
             return f"on line {self.line(path)}" + (f" of {self.file.name}" if here else "")
         return f"in row {row.number}" if here and here.file == row.file else f"in {row.file} row {row.number}"
 
+    def told(self) -> list[str]:
+        """Return all that was noted, without the places."""
+        return [problem.what for problem in self._found] + self._elsewhere
+
     def raise_any(self) -> None:
         """Raise all that was noted as one error, in the order of the file.
 

@@ -194,6 +194,7 @@ class Trusting(Protocol):
         """Keep certificates in `directory` (`pki` in the state directory), as the gateway of this name.
 
         It need not exist. Called at each load of a configuration, and by commands; nothing is read or written yet.
+        Site and gateway are empty where a command has no configuration: then no certificate of the gateway is made.
         """
 
     def server(self, settings: Any) -> str:  # noqa: ANN401 - as in Plugin

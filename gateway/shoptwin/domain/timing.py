@@ -25,6 +25,8 @@ def parse_duration(text: str) -> int:
         if part.start() != at:
             break
         total, at = total + round(float(part[1]) * _UNITS[part[2]]), part.end()
+    if text.strip().replace(".", "", 1).isdecimal():
+        raise ValueError(f"{text!r} is not a duration, it has no unit: write {text.strip()}s for seconds, or ms, m, h")
     if at != len(text) or not text.strip():
         raise ValueError(f"{text!r} is not a duration: write 500ms, 10s, 5m, 2h, 7d or 1h30m")
     return total

@@ -42,11 +42,13 @@ def server() -> Iterator[NodeOpcua]:
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep certificates in a folder of each test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SHOPTWIN_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.delenv("SHOPTWIN_CONFIG", raising=False)
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
 
 
 def test_discover(shoptwin: Any, server: NodeOpcua, tmp_path: Path) -> None:
     """What a server offers is told, then the commands that come next, which run, and a device for the configuration."""
+    (tmp_path / "shoptwin.toml").write_text(GATEWAY)
     found = shoptwin("discover", server.url, "--device", "cell-4")
     assert found.exit_code == 0, found.output
     assert re.search(r"^Basic256Sha256 +SignAndEncrypt +anonymous", found.stdout, re.MULTILINE)
@@ -61,6 +63,48 @@ def test_discover(shoptwin: Any, server: NodeOpcua, tmp_path: Path) -> None:
     (tmp_path / "shoptwin.toml").write_text(GATEWAY + block)
     (device,) = load(tmp_path / "shoptwin.toml", plugins()).devices
     assert (device.name, device.settings.url) == ("cell-4", server.url)
+
+
+def test_who_the_gateway_is(shoptwin: Any, server: NodeOpcua, tmp_path: Path) -> None:
+    """No certificate is made for a gateway without a name; what is printed carries the options that were given."""
+    found = shoptwin("discover", server.url)
+    assert 'site = "SITE"  # yours to fill in' in found.stdout
+    assert "who this gateway is" in found.stdout
+    assert shoptwin("trust", "accept", server.url, "--yes").exit_code == 0
+    nameless = shoptwin("browse", server.url)
+    assert nameless.exit_code == 1
+    assert "write [gateway] with site and name into shoptwin.toml in this folder" in nameless.stderr
+    assert not (tmp_path / "state/pki/own").exists()
+    config = tmp_path / "conf" / "gw.toml"
+    config.parent.mkdir()
+    config.write_text("[gateway\n")
+    assert shoptwin("discover", server.url, "--config", str(config)).exit_code == 78
+    config.write_text(GATEWAY)
+    told = shoptwin("discover", server.url, "--config", "conf/gw.toml", "--state-dir", "kept").stdout
+    commands = re.findall(r"^  shoptwin (.*)$", told, re.MULTILINE)
+    assert len(commands) == 2
+    assert all(command.endswith("--config conf/gw.toml --state-dir kept") for command in commands)
+    assert [shoptwin(*shlex.split(command)).exit_code for command in commands] == [0, 0]
+    own = json.loads(shoptwin("trust", "show", "--config", "conf/gw.toml", "--state-dir", "kept", "--json").stdout)
+    assert (own[0]["subject"], own[0]["notes"]) == ("CN=Shoptwin gw-1,O=plant", [])
+
+
+def test_a_device_by_its_name(shoptwin: Any, server: NodeOpcua, tmp_path: Path) -> None:
+    """A device of the configuration goes by its name or its URL, with its own settings, and so does what is printed."""
+    device = f'[[device]]\nname = "cell-4"\ndriver = "opcua"\nurl = "{server.url}"\nsecurity = "none"\n'
+    (tmp_path / "shoptwin.toml").write_text(GATEWAY + device)
+    found = shoptwin("browse", "cell-4")
+    assert found.exit_code == 0, found.output
+    assert "shoptwin browse cell-4 --at" in found.stdout
+    by_url = shoptwin("browse", server.url, "--depth", "1", "--toml")
+    assert by_url.exit_code == 0, by_url.output
+    assert "with the settings of the device cell-4" in by_url.stderr
+    toml = shoptwin("browse", "cell-4", "--filter", "spindle", "--toml").stdout
+    assert tomllib.loads(toml)["machine"][0]["tag"][0]["device"] == "cell-4"
+    assert "  shoptwin browse cell-4\n" in shoptwin("discover", "cell-4").stdout
+    wrong = shoptwin("browse", "cell-5")
+    assert wrong.exit_code == 2
+    assert "known are cell-4" in wrong.stderr
 
 
 def test_discover_as_json(shoptwin: Any, server: NodeOpcua) -> None:

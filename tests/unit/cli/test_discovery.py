@@ -21,6 +21,7 @@ from pyModbusTCP.server import DataBank, ModbusServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SHOPTWIN = [sys.executable, "-m", "shoptwin"]
 
@@ -117,6 +118,11 @@ def test_scan_finds_nobody(shoptwin: Any) -> None:
         (["scan", "modbus", "rtu:///dev/ttyUSB0", "--units", "0"], "units there are 1 to 247"),
         (["scan", "modbus", "rtu:///dev/ttyUSB0", "--baud", "abc"], "write 9600,19200"),
         (["scan", "modbus", "rtu:///dev/ttyUSB0", "--parity", "X"], "write --parity N,E,O"),
+        (["scan", "modbus", "192.0.2.10"], "write tcp://192.0.2.10"),
+        (["scan", "modbus", "opc.tcp://192.0.2.10"], "the driver modbus does not know opc.tcp://"),
+        (["peek", "192.0.2.10:502", "holding:1"], " or opc.tcp://192.0.2.10:502"),
+        (["browse", "127.0.0.1:4840"], "opc.tcp://127.0.0.1:4840"),
+        (["discover", "plc"], "no device (there is no configuration that names any)"),
         (["peek", "http://192.0.2.10", "holding:1"], "no driver knows http://"),
         (["peek", "tcp://192.0.2.10", "holding:1", "--every", "soon"], "is not a duration"),
     ],
@@ -127,6 +133,56 @@ def test_wrong_use(shoptwin: Any, words: list[str], told: str) -> None:
     found = shoptwin(*words)
     assert found.exit_code == 2
     assert told in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["scan", "modbus", "tcp://192.0.2.10", "--timeout", "3"], "timeout: '3' is not a duration, it has no unit"),
+        (["browse", "mqtt://192.0.2.10", "--set", "first=2"], "'2' is not a duration, it has no unit: write 2s"),
+        (["browse", "opc.tcp://192.0.2.10", "--set", "security=None"], "cannot be 'None'; did you mean 'none'?"),
+        (["browse", "opc.tcp://192.0.2.10", "--set", "security=off"], "one of: Basic256Sha256, Aes128Sha256RsaOaep"),
+        (["peek", "tcp://192.0.2.10", "holding:1", "--set", "unit=seven"], "unit must be a whole number"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_wrong_settings(shoptwin: Any, words: list[str], told: str) -> None:
+    """A setting that is wrong is told in plain words, with what to write."""
+    found = shoptwin(*words)
+    assert found.exit_code == 78
+    assert told in found.stderr
+    assert "Expected" not in found.stderr
+
+
+def test_a_modbus_device_by_its_name(
+    shoptwin: Any, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Scan and peek take a device's name or URL with its settings; a configuration that is wrong stops no URL."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SHOPTWIN_CONFIG", raising=False)
+    config = tmp_path / "shoptwin.toml"
+    device = f'[[device]]\nname = "plc1"\ndriver = "modbus"\nurl = "{url}"\nunit = 7\navoid = ["holding:0-19"]\n'
+    config.write_text(f'[gateway]\nsite = "a"\nname = "b"\n{device}')
+    peeked = shoptwin("peek", "plc1", "holding:20", "--every", "5ms", "--count", "2", "--json")
+    assert peeked.exit_code == 0, peeked.output
+    assert min(cell["address"] for cell in json.loads(peeked.stdout.splitlines()[0])["cells"]) == 20
+    scanned = shoptwin("scan", "modbus", "plc1", "--units", "7", "--tables", "holding", "--rate", "1000")
+    assert "  shoptwin peek plc1 holding:20@7\n" in scanned.stdout
+    assert "with the settings of the device plc1" in shoptwin("peek", url, "holding:20", "--count", "1").stderr
+    assert "is a device of the driver modbus" in shoptwin("scan", "opcua", "plc1").stderr
+    config.write_text("[gateway\n")
+    assert "shoptwin check --config shoptwin.toml" in shoptwin("peek", url, "holding:20", "--count", "1").stderr
+    assert shoptwin("peek", "plc1", "holding:20").exit_code == 78
+
+
+def test_what_modbus_can(shoptwin: Any) -> None:
+    """Where a device cannot be browsed the commands are named that tell what it has."""
+    for command in ("browse", "discover"):
+        found = shoptwin(command, "tcp://192.0.2.10")
+        assert found.exit_code == 1
+        for way in ("scan modbus tcp://192.0.2.10", "peek tcp://192.0.2.10 ADDRESS", "profiles"):
+            assert f"`shoptwin {way}`" in found.stderr
+        assert "shoptwin browse" not in found.stderr
 
 
 def test_drivers_that_browse(shoptwin: Any) -> None:

@@ -116,6 +116,18 @@ def test_renew(trust):
     assert "accepted at the device" in trust("accept", after["thumbprint"]).stderr
 
 
+def test_check_notes_the_certificate_of_another_gateway(trust, shoptwin, tmp_path):
+    """A certificate that was made before the gateway had this name is noted by `check`, with what to do."""
+    trust("show")
+    config = tmp_path / "shoptwin.toml"
+    check = ("check", "--config", str(config))
+    assert "certificate" not in shoptwin(*check).stdout
+    config.write_text(config.read_text().replace("gw-1", "gw-2"))
+    note = "note the gateway's certificate is made out to CN=Shoptwin gw-1,O=plant"
+    assert note in " ".join(shoptwin(*check).stdout.split())
+    assert "and this gateway is plant/gw-2" in json.loads(shoptwin(*check, "--json").stdout)["notes"][-1]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
