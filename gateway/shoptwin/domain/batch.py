@@ -9,6 +9,7 @@ import numpy as np
 
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.tag import ValueKind
+from shoptwin.domain.text import sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,8 @@ class SampleBatch:
     ) -> SampleBatch:
         """Build a batch from array-likes; `status` and the times may be single values for all. Checks the shapes.
 
-        A value that is NaN or Inf becomes Bad (BadOutOfRange) here, so that no one later has to think of it.
+        A value that is NaN or Inf becomes Bad (BadOutOfRange) here, and a text one that can be written, so that no one
+        later has to think of it.
 
         Raises:
             ValueError: the columns differ in length.
@@ -82,6 +84,8 @@ class SampleBatch:
         tags = _flat(tag, np.int32)
         n = len(tags)
         column = _objects(values) if kind.dtype == "O" else _flat(values, kind.dtype)
+        if kind is ValueKind.STR:
+            column[:] = [sound(value) if isinstance(value, str) else value for value in column]
         codes = _column(status, np.uint32, n)
         if column.dtype.kind == "f" and not (finite := np.isfinite(column)).all():
             good = codes & np.uint32(StatusCode.BAD) == 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shoptwin.domain.batch import Waveform
+from shoptwin.domain.text import sound
 from shoptwin.domain.timing import SECOND, iso
 from shoptwin.publish import payloads
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from shoptwin.domain.alarm import AlarmState
     from shoptwin.domain.assessment import Assessment
+
+
+text = sound
 
 
 def new_id() -> str:
@@ -32,11 +36,6 @@ def latest(state: AlarmState) -> int:
 def moment(ns: int) -> str | None:
     """Return a time as text, None for 0: never."""
     return iso(ns) if ns else None
-
-
-def text(raw: str) -> str:
-    """Return text that JSON can hold: what a PLC's string cannot be decoded to becomes `?`."""
-    return raw if raw.isascii() else raw.encode("utf-8", "replace").decode()
 
 
 def number(raw: float | None) -> float | None:

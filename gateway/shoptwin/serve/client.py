@@ -78,6 +78,9 @@ class Client:
         try:
             found = json.loads(text)
         except ValueError as error:
+            if answer.status >= http.client.INTERNAL_SERVER_ERROR:
+                what = f"The daemon at {self.path} failed to answer ({answer.status})"
+                raise ShoptwinError(what, "See its log: journalctl -u shoptwin", code="http") from error
             raise ShoptwinError(f"What answers at {self.path} is not a Shoptwin daemon", _HINT, code="http") from error
         if answer.status >= http.client.BAD_REQUEST:
             raise self._refusal(found)

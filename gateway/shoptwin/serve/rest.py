@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from shoptwin.domain.errors import ConfigError, ShoptwinError, StoreError
+from shoptwin.domain.text import sound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -156,9 +157,25 @@ def _answer(route: Callable[[Request], Awaitable[object]]) -> Callable[[Request]
             found = await route(request)
         except ShoptwinError as error:
             return _error(_status(error), error.code, error.message, error.hint)
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return Response(_json(found), media_type="application/json")
 
     return answer
+
+
+def _json(found: object) -> bytes:
+    """Write JSON; a text that cannot be written (a device's words in an error) with `?` for what is no character."""
+    try:
+        return msgspec.json.encode(found)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_sound(msgspec.to_builtins(found)))
+
+
+def _sound(found: Any) -> Any:  # noqa: ANN401 - whatever JSON can say
+    if isinstance(found, str):
+        return sound(found)
+    if isinstance(found, dict):
+        return {_sound(key): _sound(value) for key, value in found.items()}
+    return [_sound(each) for each in found] if isinstance(found, list | tuple) else found
 
 
 def _status(error: ShoptwinError) -> int:
@@ -172,7 +189,7 @@ def _status(error: ShoptwinError) -> int:
 
 
 def _error(status: int, code: str, message: str, hint: str = "") -> Response:
-    body = msgspec.json.encode({"error": code, "message": message, "hint": hint})
+    body = _json({"error": code, "message": message, "hint": hint})
     return Response(body, status, media_type="application/json")
 
 

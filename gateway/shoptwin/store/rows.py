@@ -10,6 +10,7 @@ import numpy as np
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.quality import is_bad
 from shoptwin.domain.tag import ValueKind
+from shoptwin.domain.text import sound
 from shoptwin.store.samples_schema import KIND_NUMBER, KINDS
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from shoptwin.domain.batch import SampleBatch
 
-_SURROGATES = "surrogatepass"
 _NUMERIC = {KIND_NUMBER[kind] for kind in KINDS if kind.numeric}
 _FLOATS = {KIND_NUMBER[ValueKind.F4], KIND_NUMBER[ValueKind.F8]}
 
@@ -57,7 +57,7 @@ def select(batch: SampleBatch, rows: NDArray[Any]) -> SampleBatch:
 def _values(batch: SampleBatch) -> list[Any]:
     """Return values as SQLite keeps them: whole numbers of 64 bits, reals, texts; None where Bad."""
     if batch.kind is ValueKind.STR:
-        values: list[Any] = [_text(value) for value in batch.values]
+        values: list[Any] = [None if value is None else sound(str(value)) for value in batch.values]
     elif batch.kind is ValueKind.U8:  # SQLite has no unsigned numbers: the same 64 bits, signed
         values = batch.values.astype(np.uint64).view(np.int64).tolist()
     elif batch.kind is ValueKind.BOOL:
@@ -67,18 +67,6 @@ def _values(batch: SampleBatch) -> list[Any]:
     for i in np.flatnonzero(is_bad(batch.status)).tolist():
         values[i] = None
     return values
-
-
-def _text(value: object) -> str | bytes | None:
-    """Return a text as it is; one that is no valid Unicode as bytes, which SQLite keeps apart."""
-    if value is None:
-        return None
-    text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", _SURROGATES)
-    return text
 
 
 def columns(rows: Sequence[tuple[int, Any, int, int]]) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.uint32]]:
@@ -106,7 +94,8 @@ def columns(rows: Sequence[tuple[int, Any, int, int]]) -> tuple[NDArray[np.int64
 
 def _exact(value: Any, kind: ValueKind) -> object:  # noqa: ANN401 - whatever SQLite returned
     if kind is ValueKind.STR:
-        return value.decode("utf-8", _SURROGATES) if isinstance(value, bytes) else value
+        # Bytes are what files of before hold of a text that has half a surrogate pair.
+        return sound(value.decode("utf-8", "surrogatepass")) if isinstance(value, bytes) else value
     if kind is ValueKind.U8:
         return value & 0xFFFF_FFFF_FFFF_FFFF
     return bool(value) if kind is ValueKind.BOOL else value

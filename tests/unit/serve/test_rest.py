@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -86,6 +87,29 @@ async def test_a_query_that_is_wrong(serving: Any) -> None:
             with pytest.raises(ShoptwinError) as refused:
                 await asyncio.to_thread(lambda a=start, o=stop: client.get("/v1/history", tag="t", start=a, stop=o))
             assert refused.value.code == "bad-request"
+
+
+async def test_text_that_is_no_unicode(serving: Any, control: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a surrogate pair in a value or an error does not keep the rest from being told."""
+    monkeypatch.setattr(
+        control, "tags", lambda: [{"id": "m.text", "value": "a\ud800b", "labels": {"\udfff": [1, "ä"]}}]
+    )
+    refusal = ShoptwinError("It says \ud800", "Ask it", code="unknown-tag")
+    monkeypatch.setattr(control, "history", AsyncMock(side_effect=refusal))
+    async with serving() as client:
+        found = await asyncio.to_thread(client.get, "/v1/tags")
+        assert found == [{"id": "m.text", "value": "a?b", "labels": {"?": [1, "ä"]}}]
+        with pytest.raises(ShoptwinError, match=r"It says \?"):
+            await asyncio.to_thread(client.get, "/v1/history", tag="m.text", start=0, stop=1)
+
+
+async def test_a_daemon_that_fails(serving: Any, control: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the daemon fails to answer its log is named, and not taken for another program."""
+    monkeypatch.setattr(control, "tags", lambda: 1 / 0)
+    async with serving() as client:
+        with pytest.raises(ShoptwinError, match=r"failed to answer \(500\)") as failed:
+            await asyncio.to_thread(client.get, "/v1/tags")
+    assert "log" in failed.value.hint
 
 
 async def test_nobody_there(tmp_path: Any) -> None:
