@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shoptwin_modbus.addresses.address import ModbusAddress, parse_address
 from shoptwin_modbus.addresses.profiles import Profiles, by_profile
 from shoptwin_modbus.connection import ModbusConnection
+from shoptwin_modbus.cures import CURES
 from shoptwin_modbus.poll import unreadable
 from shoptwin_modbus.target import ModbusSettings
 from shoptwin_modbus.wire.line import Line
@@ -36,6 +37,11 @@ class ModbusPlugin:
     def check_point(self, settings: ModbusSettings, point: Point) -> None:
         """Check that the device's settings let a tag be read. Raises BadAddress with the key to change in its hint."""
         unreadable.check(point, settings.unit, settings.reach)
+
+    def cure(self, status: str, device: str) -> str:
+        """Return what a Bad quality of a tag means here, and what to do about it."""
+        del device
+        return CURES.get(status, "")
 
     def look_in(self, directory: Path) -> Sequence[ConfigError]:
         """Take up a plant's own profiles; return what is wrong with those that cannot be used, by file and register."""

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from shoptwin.sdk import Connection
     from shoptwin_mqtt.address import MqttAddress
 
+_CURES = {
+    "BadWaitingForInitialData": "nothing was published on this topic within `first`; a sleeping sensor may take longer "
+    "(`first`), and what is published is told by: shoptwin browse {device}",
+    "BadNotReadable": "this user may not subscribe to the topic: allow it in the broker's list of rights",
+    "BadDecodingError": "what is published there is no JSON, number or Sparkplug payload that the address expects",
+    "BadNoData": "the payload has nothing at this place, or null; see what is published: shoptwin browse {device}",
+    "BadTypeMismatch": "what stands at this place of the payload is not of the type that the address says",
+}
+"""By quality; `{device}` is how a command names the device."""
+
 
 class MqttPlugin:
     """Topics of an MQTT broker, 3.1.1 and 5: JSON, plain text, Sparkplug B."""
@@ -31,6 +41,10 @@ class MqttPlugin:
         if not settings.password_file or settings.tls or self.loopback(settings):
             return ()
         return ("url has no TLS: the password crosses the network in the clear (write mqtts://)",)
+
+    def cure(self, status: str, device: str) -> str:
+        """Return what a Bad quality of a tag means here, and what to do about it."""
+        return _CURES.get(status, "").format(device=device)
 
     def open(self, settings: config.Settings) -> Connection:
         """Return a connection that can be subscribed to, and browsed."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shoptwin.sdk import ConfigError
 from shoptwin_opcua import settings as config
 from shoptwin_opcua.address import parse
+from shoptwin_opcua.cures import CURES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,10 @@ class OpcUaPlugin:
     def parse_address(self, text: str) -> NodeAddress:
         """Parse a NodeId. Raises BadAddress."""
         return parse(text)
+
+    def cure(self, status: str, device: str) -> str:
+        """Return what a Bad quality of a tag means here, and what to do about it."""
+        return CURES.get(status, "").format(device=device)
 
     def open(self, settings: config.Settings) -> Connection:
         """Return a connection that can be read or subscribed to, as `mode` says, and browsed."""

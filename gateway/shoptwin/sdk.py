@@ -33,6 +33,7 @@ from shoptwin.domain.errors import (
 )
 from shoptwin.domain.ports import (
     Address,
+    Advising,
     Browsable,
     Cautioning,
     Connection,
@@ -58,6 +59,7 @@ from shoptwin.domain.trust import Certificate, Standing
 
 __all__ = [
     "Address",
+    "Advising",
     "AuthFailed",
     "BadAddress",
     "BadProfile",

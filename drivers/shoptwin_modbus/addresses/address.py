@@ -11,6 +11,7 @@ import numpy as np
 from shoptwin.sdk import ValueKind
 from shoptwin_modbus.addresses.codec_plugins import LARGEST
 from shoptwin_modbus.addresses.codecs import CODECS, Codec, Order
+from shoptwin_modbus.addresses.manuals import of_manual, written
 from shoptwin_modbus.addresses.mistakes import EXAMPLE, refuse, unknown
 from shoptwin_modbus.addresses.words import LAST_BIT, MANY, codec_of, order_of
 
@@ -141,6 +142,9 @@ def parse_address(text: str) -> ModbusAddress:
 
 def _place(text: str, parts: list[str]) -> ModbusAddress:
     """Parse table, address, type and order."""
+    if parts and (meant := of_manual(parts[0])):
+        whole = ":".join([meant, *(parts[1:] or ([] if TABLES[meant.partition(":")[0]].bits else ["int16"]))])
+        refuse(text, "it has no table", f"{parts[0]} in a manual is {meant} (addresses count from 0): write {whole}")
     if len(parts) < 2:  # noqa: PLR2004 - table and address
         refuse(text, "it has no table and address", EXAMPLE)
     table = TABLES.get(parts[0].lower()) or unknown(text, "table", parts[0], TABLES)
@@ -223,10 +227,8 @@ def _start(text: str, table: Table, word: str) -> int:
     start = int(word, 0) if word[:2] in {"0x", "0X"} else int(word)
     if start > LAST:
         hint = f"addresses count from 0 to {LAST}"
-        if table is Table.HOLDING and 400_001 <= start <= 465_536:  # noqa: PLR2004 - the manuals' six-digit numbers
-            hint += f"; {start} in a manual is holding:{start - 400_001}"
-        if table is Table.INPUT and 300_001 <= start <= 365_536:  # noqa: PLR2004
-            hint += f"; {start} in a manual is input:{start - 300_001}"
+        if meant := written(start, table.name.lower()):
+            hint += f"; {start} in a manual is {meant}"
         refuse(text, f"address {start} is outside every map", hint)
     return start
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from shoptwin.sdk import BadAddress, Candidate, NotConnected, PeekCell, PeekView, Timeout, Verdict
 from shoptwin_modbus.addresses.address import LAST, TABLES, Table, parse_address
+from shoptwin_modbus.addresses.manuals import written
 from shoptwin_modbus.discovery.findings import unpack
 from shoptwin_modbus.discovery.plausible import Reading, weigh
 from shoptwin_modbus.poll.planning import Block, Reach
@@ -30,10 +31,6 @@ WORDS = {
     10: "the gateway finds no way to it", 11: "the unit behind the gateway does not answer",
 }  # fmt: skip
 """Refusals in words."""
-MANUALS = {
-    Table.DISCRETE: range(10_001, 20_000), Table.INPUT: range(30_001, 40_000), Table.HOLDING: range(40_001, 50_000),
-}  # fmt: skip
-"""The numbers by which manuals call the addresses of a table, from that of address 0 on."""
 REMEMBERED = 120
 """Readings that are weighed, the latest."""
 BETTER = 12
@@ -83,10 +80,8 @@ class ModbusPeeker:
         if refusal is not None and refusal.code in ELSEWHERE:
             asked = f"unit {self._unit} was asked: name the one that is meant ({self._place}@7)"
             return f"{asked}; those that answer are found with: shoptwin scan"
-        numbered = MANUALS.get(self._table)
-        if numbered is not None and self._start in numbered:
-            there = f"{self._table.name.lower()}:{self._start - numbered.start}"
-            return f"addresses count from 0: where a manual writes {self._start}, try {there}"
+        if meant := written(self._start, self._table.name.lower()):
+            return f"addresses count from 0: where a manual writes {self._start}, try {meant}"
         return (
             "addresses count from 0 (a manual's 40101 is holding:100); those that can be read are found with: "
             "shoptwin scan"

@@ -43,14 +43,14 @@ def check(ctx: click.Context, config_path: Path, probe: bool, as_json: bool) -> 
     """  # noqa: D301 - click's mark
     from shoptwin import config  # noqa: PLC0415 - `--help` needs none of it
     from shoptwin.acquire.registry import keep_certificates, plugins  # noqa: PLC0415
-    from shoptwin.cli.keeping import usual_state  # noqa: PLC0415
+    from shoptwin.cli.keeping import as_given, usual_state  # noqa: PLC0415
     from shoptwin.cli.probe import probe_all  # noqa: PLC0415
 
     drivers = plugins()
     loaded = config.load(config_path, drivers, state_dir=usual_state(config_path), secrets=False)
     keep_certificates(drivers, loaded.store.directory, loaded.gateway.site, loaded.gateway.name)
     doubts = _doubts(loaded, drivers)
-    readings = asyncio.run(probe_all(loaded, drivers)) if probe else {}
+    readings = asyncio.run(probe_all(loaded, drivers, as_given(ctx))) if probe else {}
     if as_json:
         print_json(_told(loaded, readings, doubts))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from shoptwin.acquire.groups import plan
@@ -11,7 +12,7 @@ from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain import quality
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.errors import ShoptwinError, Timeout
-from shoptwin.domain.ports import Polled, Subscribed
+from shoptwin.domain.ports import Advising, Polled, Subscribed
 from shoptwin.domain.tag import TagTable
 
 if TYPE_CHECKING:
@@ -27,54 +28,31 @@ PATIENCE_SECONDS = 15.0
 
 Reading = dict[str, Any]
 
-_REGISTER = "a manual's 40101 is holding:100, its 30101 input:100 (addresses count from 0)"
-_BROWSE = "look what there is with: shoptwin browse {url}"
 _ANY = "the device says so of this value: look at its own diagnosis, and at the tag's address in the configuration"
 _CURES = {
-    ("modbus", "BadNodeIdUnknown"): f"the device has no such register; {_REGISTER}",
-    ("modbus", "BadNodeIdInvalid"): f"the device has no such register; {_REGISTER}",
-    ("modbus", "BadServiceUnsupported"): f"the device does not know this kind of register; {_REGISTER}",
-    ("modbus", "BadNotReadable"): "the device does not let this register be read: try another kind (input, holding)",
-    ("modbus", "BadOutOfRange"): "the device refuses this request: check the type, and the address that it ends at",
-    (
-        "modbus",
-        "BadTimeout",
-    ): "nobody answers for this tag: check the unit (slave) number, and a serial line's rate",
-    ("modbus", "BadDecodingError"): "what is there is no value of this type: check type and order of words (CDAB)",
-    (
-        "modbus",
-        "BadConfigurationError",
-    ): "the device was not asked: its settings or the tag's own forbid it (avoid, max_block; a waveform's rate)",
-    ("opcua", "BadNodeIdUnknown"): f"the server has no such node; {_BROWSE}",
-    ("opcua", "BadNodeIdInvalid"): f"the server does not take this for a node; {_BROWSE}",
-    ("opcua", "BadNotReadable"): "this user may not read the node: allow it in the server's project, or set user",
-    ("opcua", "BadTypeMismatch"): f"the node's type is none that the tag can have; {_BROWSE}",
-    ("", "BadDeviceFailure"): "the device tells of a failure of its own: look at its diagnosis",
-    (
-        "",
-        "BadSensorFailure",
-    ): "the sensor has failed, or its 4-20 mA loop is broken: look at its cable, its plug, the sensor itself",
-    (
-        "",
-        "BadNoData",
-    ): "the device sends what stands for no value (`missing`): is the sensor connected and switched on?",
-    ("", "no answer"): "the device is there, but sent nothing for this tag in time",
+    "BadDeviceFailure": "the device tells of a failure of its own: look at its diagnosis",
+    "BadSensorFailure": "the sensor has failed, or its 4-20 mA loop is broken: look at its cable, its plug, the sensor "
+    "itself",
+    "BadNoData": "the device sends what stands for no value (`missing`): is the sensor connected and switched on?",
+    "no answer": "the device is there, but sent nothing for this tag in time",
 }
-"""By driver ("" for any) and quality."""
+"""By quality, whichever the device; what a driver knows of it counts more."""
 
 
-async def probe_all(config: Config, plugins: Mapping[str, Plugin]) -> dict[str, Reading]:
+async def probe_all(config: Config, plugins: Mapping[str, Plugin], where: Sequence[str] = ()) -> dict[str, Reading]:
     """Return a reading for each tag id: `value` (scaled, for people), `status` (by name), `good`, and `cure` where not.
+
+    `where` are the options by which a further command finds the configuration.
 
     Devices are asked side by side, as their drivers do it in the daemon; one that is away costs the others nothing.
     """
     preload(config.devices, plugins)
     tags = TagTable(config.tags)
-    found = await asyncio.gather(*(_probe(device, tags, plugins[device.driver]) for device in config.devices))
+    found = await asyncio.gather(*(_probe(device, tags, plugins[device.driver], where) for device in config.devices))
     return {tag: reading for readings in found for tag, reading in readings.items()}
 
 
-async def _probe(device: Device, table: TagTable, plugin: Plugin) -> dict[str, Reading]:
+async def _probe(device: Device, table: TagTable, plugin: Plugin, where: Sequence[str]) -> dict[str, Reading]:
     readings = {tag.id: _reading(None, "no answer") for _, tag in table if tag.device == device.name}
     groups = plan(device, table, plugin)
     connection = plugin.open(device.settings)
@@ -88,16 +66,17 @@ async def _probe(device: Device, table: TagTable, plugin: Plugin) -> dict[str, R
         _failed(readings, error)
     finally:
         await connection.aclose()
-    url = getattr(device.settings, "url", "")
+    named = shlex.join([device.name, *where])
     for reading in readings.values():
         if not reading["good"] and "cure" not in reading:
-            reading["cure"] = cure(reading["status"], device.driver, url)
+            reading["cure"] = cure(reading["status"], plugin, named)
     return readings
 
 
-def cure(status: str, driver: str, url: str = "") -> str:
-    """Say in the words of the driver what a Bad quality of one tag means, and what to do about it."""
-    return (_CURES.get((driver, status)) or _CURES.get(("", status)) or _ANY).format(url=url or "URL")
+def cure(status: str, plugin: Plugin, device: str) -> str:
+    """Say, in the words of the driver where it has some, what a Bad quality of one tag means, and what to do."""
+    own = plugin.cure(status, device) if isinstance(plugin, Advising) else ""
+    return own or _CURES.get(status, _ANY)
 
 
 async def _read(connection: Connection, groups: Sequence[Group], reader: _Reader) -> None:

@@ -162,6 +162,18 @@ class Cautioning(Protocol):
 
 
 @runtime_checkable
+class Advising(Protocol):
+    """A plug-in that knows in the words of its protocol why a tag cannot be read, and what to do about it."""
+
+    def cure(self, status: str, device: str) -> str:
+        """Return what a Bad quality of one tag means here and what to do, empty where that goes for any device.
+
+        `status` is a StatusCode by name (`BadNodeIdUnknown`); `device` is how a command names the device, to be put
+        behind it as it is (`shoptwin browse {device}`): its name, and where the configuration is that has it.
+        """
+
+
+@runtime_checkable
 class Profiled(Protocol):
     """A plug-in that knows maps of devices; a tag's address may then name an entry of one (`sdm630/voltage_l1`)."""
 

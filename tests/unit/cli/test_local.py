@@ -7,12 +7,14 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import jsonschema
 import pytest
 
+from shoptwin.acquire.registry import plugins
 from shoptwin.cli.app import cli
 from shoptwin.cli.probe import cure
 from shoptwin.domain.errors import ConfigError
@@ -132,7 +134,9 @@ def test_probe_of_a_device_that_is_away(shoptwin: Any, tmp_path: Any, free_port:
     ("status", "driver", "told"),
     [
         ("BadNodeIdUnknown", "modbus", "40101 is holding:100"),
-        ("BadNodeIdUnknown", "opcua", "shoptwin browse opc.tcp://plc:4840"),
+        ("BadNodeIdUnknown", "opcua", "shoptwin browse cell-4 --config gw.toml"),
+        ("BadWaitingForInitialData", "mqtt", "nothing was published on this topic within `first`"),
+        ("BadWaitingForInitialData", "mqtt", "shoptwin browse cell-4 --config gw.toml"),
         ("BadSensorFailure", "modbus", "the sensor itself"),
         (
             "BadConfigurationError",
@@ -144,7 +148,15 @@ def test_probe_of_a_device_that_is_away(shoptwin: Any, tmp_path: Any, free_port:
 )
 def test_cures_of_a_bad_value(status: str, driver: str, told: str) -> None:
     """A value that cannot be read has a cure in the words of its driver."""
-    assert told in cure(status, driver, "opc.tcp://plc:4840")
+    assert told in cure(status, plugins()[driver], "cell-4 --config gw.toml")
+
+
+def test_any_driver_words_its_cures() -> None:
+    """A driver that the gateway has never heard of is asked for its words, and one that has none needs none."""
+    own = SimpleNamespace(cure=lambda status, device: f"turn it on: {device}" if status == "BadNoData" else "")
+    assert cure("BadNoData", cast("Any", own), "meter") == "turn it on: meter"
+    assert "its cable" in cure("BadSensorFailure", cast("Any", own), "meter")
+    assert "stands for no value" in cure("BadNoData", cast("Any", SimpleNamespace()), "meter")
 
 
 def test_schema(shoptwin: Any) -> None:
