@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from shoptwin.cli.printing import columns, table, title
+from shoptwin.cli.printing import columns, room, table, title
 from shoptwin.cli.tagblocks import tag_blocks
 
 if TYPE_CHECKING:
@@ -87,8 +87,14 @@ class Tree:
             self._begun = True
             click.echo(_row(_HEADINGS, self._widths))
         lead, name = "  " * depth, _plain(name)
-        text = _row((lead + name, *map(_plain, cells)), self._widths)
+        shown = [lead + name, *map(_plain, cells)]
+        text, address = _row(shown, self._widths), ""
+        if len(text) > room() and cells:  # the address gets a line of its own
+            address, shown[-1] = shown[-1], ""
+            text = _row(shown, self._widths)
         click.echo(lead + click.style(name, bold=True) + text[len(lead + name) :] if bold else text)
+        if address:
+            click.echo(f"{lead}    {address}")
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -209,7 +215,7 @@ class Tables:
         self._listed = len(listed)
         headings = ("address", "name", "kind", "unit", "now")
         if listed:
-            table(headings, ((c.address, c.name, kind(c), c.unit, c.sample) for c in listed))
+            table(headings, ((c.address, c.name, kind(c), c.unit, c.sample) for c in listed), ("address",))
 
     def end(self, *, stopped: bool) -> None:
         """As in Out."""

@@ -10,7 +10,7 @@ import click
 
 from shoptwin.cli.options import config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import below, some, table, title
+from shoptwin.cli.printing import below, sentence, some, table, title
 from shoptwin.domain.timing import format_duration
 
 if TYPE_CHECKING:
@@ -117,18 +117,19 @@ def _print(loaded: Config, readings: dict[str, dict[str, Any]], doubts: list[str
         table(("list", "machine", "tags"), ((each.path, each.machine, each.tags) for each in loaded.tag_lists))
     title("tags")
     headings = ["tag", "role", "unit", "device", "address"] + (["now", "quality"] if readings else [])
-    table(
-        headings, ([t.id, t.role.value, t.unit, t.device, t.address, *_now(t, readings.get(t.id))] for t in loaded.tags)
-    )
+    cells = ([t.id, t.role.value, t.unit, t.device, t.address, *_now(t, readings.get(t.id))] for t in loaded.tags)
+    table(headings, cells, spare=("address", "device", "role"))
     if bad:
         _cures(bad, readings)
     title("what is on")
     for feature in explain(loaded):
         sign = click.style("on ", fg="green") if feature.on else click.style("off", fg="yellow")
         where = feature.machine or "gateway"
-        click.echo(f"{sign}  {where}: {feature.name}{' - ' if feature.on else ' - to switch it on, '}{feature.detail}")
+        sentence(
+            f"{sign}  ", f"{where}: {feature.name}{' - ' if feature.on else ' - to switch it on, '}{feature.detail}"
+        )
     for note in (*notes(loaded), *doubts):
-        click.echo(f"{click.style('note', fg='yellow')} {note}")
+        sentence(f"{click.style('note', fg='yellow')} ", note)
 
 
 def _cures(bad: list[Tag], readings: dict[str, dict[str, Any]]) -> None:

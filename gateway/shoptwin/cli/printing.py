@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -21,23 +22,56 @@ WIDEST = 120
 """Columns beyond which a sentence is hard to read."""
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under headings."""
-    for line in aligned(headings, rows):
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], spare: Sequence[str] = ()) -> None:
+    """Print rows under headings; on a terminal that is too narrow for them the columns `spare` give way first."""
+    for line in aligned(headings, rows, spare, room()):
         click.echo(line)
 
 
-def aligned(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield headings and rows as lines; columns are as wide as their widest cell, numbers stand to the right."""
+def aligned(
+    headings: Sequence[str], rows: Iterable[Sequence[object]], spare: Sequence[str] = (), most: int = sys.maxsize
+) -> Iterator[str]:
+    """Yield headings and rows as lines; columns are as wide as their widest cell, numbers stand to the right.
+
+    Where a line would be longer than `most`, columns move to a line of their own below each row: those of `spare`, in
+    this order, then the last ones.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     numeric = [all(_number(row[n]) for row in cells) and bool(cells) for n in range(len(headings))]
     widths = [max(len(row[n]) for row in [list(headings), *cells]) for n in range(len(headings))]
+    upper = list(range(len(headings)))
+    given = [n for name in spare for n in upper if headings[n] == name]
+    for n in [*given, *(n for n in reversed(upper) if n not in given)]:
+        if sum(widths[k] + 2 for k in upper) - 2 <= most or len(upper) == 1:
+            break
+        upper.remove(n)
+    lower = [n for n in range(len(headings)) if n not in upper]
     for row in [list(headings), *cells]:
-        line = (
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(row, widths, numeric, strict=True)
-        )
+        line = (row[n].rjust(widths[n]) if numeric[n] else row[n].ljust(widths[n]) for n in upper)
         yield "  ".join(line).rstrip()
+        if lower:
+            yield from hung("    ", "  ".join(row[n] for n in lower), most)
+
+
+def sentence(lead: str, text: str) -> None:
+    """Print a sentence behind a lead; on a terminal it is broken between words, elsewhere it is one line."""
+    for line in hung(lead, text, room()):
+        click.echo(line)
+
+
+def hung(lead: str, text: str, most: int) -> Iterator[str]:
+    """Yield a text behind a lead in lines of at most `most`, the later ones as far to the right as the first."""
+    indent = len(click.unstyle(lead))
+    if indent + len(text) <= most:
+        yield lead + text
+        return
+    parts = textwrap.wrap(text, max(most - indent, 20), break_long_words=False, break_on_hyphens=False)
+    yield from ((" " * indent if n else lead) + part for n, part in enumerate(parts))
+
+
+def room() -> int:
+    """Return how long a line may be: as wide as the terminal, as long as it is where there is none."""
+    return columns() if sys.stdout.isatty() else sys.maxsize
 
 
 def below(text: str, lead: str = "") -> None:
