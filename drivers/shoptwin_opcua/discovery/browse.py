@@ -18,7 +18,7 @@ from shoptwin_opcua.errors import code_name
 from shoptwin_opcua.nodes import node, of_address
 from shoptwin_opcua.space.services import read, value_of
 from shoptwin_opcua.wire import decode
-from shoptwin_opcua.wire.decode import BAD
+from shoptwin_opcua.wire.decode import BAD, UNCERTAIN
 from shoptwin_opcua.wire.kinds import kind_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def _with(candidate: TagCandidate, row: Row) -> TagCandidate:
     role, why = candidate.role, candidate.why
     if kind is not candidate.kind and not candidate.describes:
         role, why = guess((*candidate.path, candidate.name), candidate.unit, kind, labelled=bool(candidate.labels))
-    return replace(candidate, kind=kind, role=role, why=why, sample=_sample(row, candidate.labels))
+    doubt = code_name(row.status) if UNCERTAIN <= row.status < BAD else ""
+    return replace(candidate, kind=kind, role=role, why=why, sample=_sample(row, candidate.labels), doubt=doubt)
 
 
 def address_of(found: ua.NodeId, namespaces: Sequence[str]) -> str:

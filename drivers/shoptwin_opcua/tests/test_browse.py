@@ -53,6 +53,9 @@ async def test_a_tree(serve, connected):
     assert (serial.describes, serial.role) == (True, None)
     assert by_address[f"{OURS}Mill-7"].type == "MachineToolType"
     assert "i=2253" not in by_address  # what the server tells of itself
+    doubtful = by_address[f"{OURS}Uncertain"]
+    assert (doubtful.sample, doubtful.doubt) == ("3.5", "UncertainLastUsableValue")
+    assert not current.doubt
 
 
 async def test_a_way_round_ends(serve, connected):

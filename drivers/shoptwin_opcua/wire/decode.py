@@ -22,6 +22,7 @@ LAST = 2**63 - 1
 """The last ns since 1970 that is kept: in the year 2262."""
 FINEST = 9999
 """Units of 10 ps; more than that are taken for this (Part 6, 5.2.2.17)."""
+UNCERTAIN = 0x4000_0000
 BAD = 0x8000_0000
 """The first StatusCode that is Bad (Part 4, 7.39)."""
 _DEPTH = 8

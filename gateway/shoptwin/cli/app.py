@@ -8,7 +8,7 @@ from shoptwin.cli.alarms import ack, alarms
 from shoptwin.cli.browse import browse
 from shoptwin.cli.check import check
 from shoptwin.cli.discover import discover
-from shoptwin.cli.failure import Failure, of_file
+from shoptwin.cli.failure import OUTPUT, Failure, of_file, of_output
 from shoptwin.cli.history import history
 from shoptwin.cli.machines import maintenance, sensor_replaced
 from shoptwin.cli.peek import peek
@@ -24,7 +24,7 @@ from shoptwin.domain.errors import ShoptwinError
 
 
 class App(click.Group):
-    """A group whose commands may raise ShoptwinError, or the OSError of a file.
+    """A group whose commands may raise ShoptwinError, or the OSError of a file or of what is printed to.
 
     The user sees what is wrong and the cure, never a traceback.
     """
@@ -36,9 +36,11 @@ class App(click.Group):
         except ShoptwinError as error:
             raise Failure(error) from error
         except OSError as error:
-            if error.filename is None:
+            if error.filename is not None:
+                raise Failure(of_file(error)) from error
+            if error.errno not in OUTPUT:
                 raise  # a closed pipe, a network: not a file of the user's
-            raise Failure(of_file(error)) from error
+            raise Failure(of_output(error)) from error
         return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:

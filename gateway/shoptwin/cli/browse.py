@@ -11,7 +11,7 @@ import click
 from shoptwin.cli.browse_view import WORDS, Json, Out, Tables, Toml, kind
 from shoptwin.cli.keeping import as_given, settle, state_dir_option
 from shoptwin.cli.lookup import find, settings_option, ways
-from shoptwin.cli.options import config_option, json_option
+from shoptwin.cli.options import Name, config_option, json_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,10 +49,15 @@ class _Wish:
 @click.option("--depth", type=click.IntRange(0), default=0, metavar="N", help="Levels; else all.")
 @click.option("--values/--no-values", default=True, help="Read the values now; on by default.")
 @click.option("--toml", "as_toml", is_flag=True, help="Print [[machine.tag]] for the configuration, roles guessed.")
-@click.option("--device", default=None, metavar="NAME",
+@click.option("--device", type=Name(), default=None, metavar="NAME",
               help="The device that --toml names; else that of the configuration, or plc-1.")  # fmt: skip
 @click.option(
-    "--machine", default="machine-1", show_default=True, metavar="NAME", help="The machine that --toml names."
+    "--machine",
+    type=Name(),
+    default="machine-1",
+    show_default=True,
+    metavar="NAME",
+    help="The machine that --toml names.",
 )
 @settings_option
 @config_option

@@ -113,10 +113,10 @@ def _now(candidate: TagCandidate) -> str:
     sample, unit = candidate.sample, candidate.unit
     if candidate.kind == "waveform":
         rate = f"{candidate.rate:g} Hz" if candidate.rate else ""
-        return ", ".join(part for part in (sample, unit, rate) if part)
+        return ", ".join(part for part in (sample, unit, rate, candidate.doubt) if part)
     if not sample:
         return f"in {unit}" if unit else ""
-    return f"{sample} {unit}".rstrip()
+    return " ".join(part for part in (sample, unit, candidate.doubt and f"({candidate.doubt})") if part)
 
 
 def _plain(text: str) -> str:
@@ -257,7 +257,7 @@ class Json:
                 "address": each.address, "name": each.name, "path": each.path, "is_value": each.is_value,
                 "kind": each.kind, "unit": each.unit, "sample": each.sample, "type": each.type, "range": each.span,
                 "labels": {str(number): label for number, label in each.labels}, "rate": each.rate, "role": each.role,
-                "why": each.why, "describes": each.describes, "again": each.again,
+                "why": each.why, "doubt": each.doubt, "describes": each.describes, "again": each.again,
                 **({} if each.again else self._identified.get(each.address, {})),
             }  # fmt: skip
             click.echo(f"{',' if self._begun else '['}\n  {json.dumps(told, ensure_ascii=False)}", nl=False)

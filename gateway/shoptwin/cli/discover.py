@@ -13,7 +13,7 @@ import click
 
 from shoptwin.cli.keeping import as_given, settle, state_dir_option
 from shoptwin.cli.lookup import find, settings_option, ways
-from shoptwin.cli.options import config_option, json_option
+from shoptwin.cli.options import Name, config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import below, table, title
 
@@ -35,7 +35,7 @@ _STANDINGS = {"trusted": "trusted here", "rejected": "not accepted here yet"}
 
 @click.command(short_help="How a server wants to be talked to.")
 @click.argument("url", metavar="URL|DEVICE")
-@click.option("--device", default=None, metavar="NAME",
+@click.option("--device", type=Name(), default=None, metavar="NAME",
               help="What to call it in [[device]]; else as the configuration does, or plc-1.")  # fmt: skip
 @settings_option
 @config_option

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import sys
 from typing import IO, Any
 
 import click
@@ -19,12 +21,22 @@ _CURES = {
     errno.EROFS: "The disk is mounted read-only: name another place",
     errno.ENOSPC: "The disk is full: make room (`df -h`), or name another place",
 }
+OUTPUT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What the system says where a disk takes no more of what is printed to a file on it."""
 
 
 def of_file(error: OSError) -> ShoptwinError:
     """Return what the system says of a file as an error with its cure."""
     message = f"{os.fsdecode(error.filename)}: {error.strerror or error}"
     return ShoptwinError(message, _CURES.get(error.errno or 0, "Check the path, and the disk"), code="file")
+
+
+def of_output(error: OSError) -> ShoptwinError:
+    """Return what the system says where nothing more can be printed as an error; what still waits is let go of."""
+    with contextlib.suppress(OSError, ValueError):  # else it is tried again at exit, and fails again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    hint = _CURES.get(error.errno or 0, "Print to somewhere else")
+    return ShoptwinError(f"The output cannot be written: {error.strerror}", hint, code="file")
 
 
 class Failure(click.ClickException):

@@ -58,6 +58,20 @@ def _user() -> str:
         return f"uid-{os.getuid()}"
 
 
+class Name(click.ParamType):  # type: ignore[type-arg]  # generic to newer clicks alone
+    """What a machine, device or tag may be called in the configuration."""
+
+    name = "name"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        from shoptwin.config.meaning import why_no_name  # noqa: PLC0415 - msgspec comes with it
+
+        if wrong := why_no_name(str(value)):
+            self.fail(f"it {'; '.join(wrong)}", param, ctx)
+        return str(value)
+
+
 class Duration(Nanoseconds):
     """`90s`, `5m`, `2h`, `1h30m`: nanoseconds."""
 

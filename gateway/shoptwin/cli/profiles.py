@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from shoptwin.cli.options import config_option, json_option
+from shoptwin.cli.options import Name, config_option, json_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import below, table
 
@@ -70,16 +70,18 @@ def _list(found: Sequence[Found]) -> None:
 @profiles.command(short_help="The registers of one profile, also as tags to paste.")
 @click.argument("profile")
 @click.argument("register", nargs=-1)
-@click.option("--toml", "form", flag_value="toml", help="Print [[machine.tag]] blocks.")
-@click.option("--csv", "form", flag_value="csv", help="Print a tag list.")
-@click.option("--device", default=None, metavar="NAME", help="The tags' device; else the profile's name.")
-@click.option("--machine", default=None, metavar="NAME", help="Begin with the [[machine]] that the tags are of.")
+@click.option("--toml", "as_toml", is_flag=True, help="Print [[machine.tag]] blocks.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a tag list.")
+@click.option("--device", type=Name(), default=None, metavar="NAME", help="The tags' device; else the profile's name.")
+@click.option(
+    "--machine", type=Name(), default=None, metavar="NAME", help="Begin with the [[machine]] that the tags are of."
+)
 @click.option("--prefix", default="", metavar="TEXT", help="What each tag's name begins with: a second meter's.")
 @config_option
 @json_option
 def show(
-    profile: str, register: tuple[str, ...], *, form: str | None, device: str | None, machine: str | None, prefix: str,
-    config_path: Path, as_json: bool,
+    profile: str, register: tuple[str, ...], *, as_toml: bool, as_csv: bool, device: str | None, machine: str | None,
+    prefix: str, config_path: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what is known of PROFILE: where it comes from, and its registers; only the REGISTERs where they are named.
 
@@ -89,8 +91,8 @@ def show(
       shoptwin profiles show sdm630 power import_energy --toml --device meter1 --machine press-3
       shoptwin profiles show sdm630 --csv --device meter1 > meter1.csv
     """  # noqa: D301 - click's mark
-    if as_json and form:
-        raise click.UsageError("--json goes with neither --toml nor --csv.")
+    if as_json + as_toml + as_csv > 1:
+        raise click.UsageError("--json, --toml and --csv are three ways to print: name one.")
     every, broken = _all(config_path)
     if profile.lower() not in [each.info.id for each in every]:
         _refuse(broken)
@@ -98,9 +100,9 @@ def show(
     tags = _picked(found.info, register)
     if as_json:
         print_json(_told(found) | {"tags": [asdict(tag) for tag in tags]})
-    elif form == "toml":
+    elif as_toml:
         click.echo(_toml(found, tags, device or found.info.id, machine, prefix))
-    elif form == "csv":
+    elif as_csv:
         click.echo(_csv(found.info, tags, device or found.info.id, prefix), nl=False)
     else:
         _print(found.info, tags)

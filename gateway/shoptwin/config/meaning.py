@@ -54,8 +54,16 @@ def per_month(text: str, at: Path, problems: Problems) -> float | None:
 
 def name(text: str, at: Path, problems: Problems) -> str | None:
     """Return a name that topics, files and URLs can carry as it is."""
+    if wrong := why_no_name(text):
+        problems.add(at, *wrong)
+        return None
+    return text
+
+
+def why_no_name(text: str) -> tuple[str, str] | None:
+    """Say why a text cannot be a name, and what to write; None where it can."""
     if _NAME.fullmatch(text) and len(text) <= _LONGEST and not text.startswith("_"):
-        return text
+        return None
     strange = sorted({c for c in text if not re.fullmatch(r"[\w.-]", c)})
     told = " ".join("a space" if c == " " else repr(c) for c in strange)
     why = (
@@ -67,11 +75,10 @@ def name(text: str, at: Path, problems: Problems) -> str | None:
         if len(text) <= _LONGEST
         else "is long"
     )
-    problems.add(
-        at, f"cannot be {text!r}: it {why}",
+    return (
+        f"cannot be {text!r}: it {why}",
         f"use letters, digits, '-', '_' and '.', a letter or digit first, at most {_LONGEST}: topics contain it",
-    )  # fmt: skip
-    return None
+    )
 
 
 def finite(number: float | None, at: Path, problems: Problems) -> bool:

@@ -75,6 +75,8 @@ class TagCandidate:
     """Whether it describes something (a serial number), and is no measurement."""
     again: bool = False
     """Whether it was listed before, at another place; what lies in it is not listed again."""
+    doubt: str = ""
+    """What the device says of the value's quality where it is Uncertain, by name: `UncertainLastUsableValue`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,17 @@ def test_inject(shoptwin: Any, monkeypatch: Any) -> None:
     assert (refused.exit_code, "One of: fan" in refused.stderr) == (2, True)
 
 
+def test_a_disk_that_is_full() -> None:
+    """Where what is printed cannot be written it is told in a line, and the exit code is not 0."""
+    words = [sys.executable, "-m", "shoptwin", "check", "--config", str(EXAMPLE)]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    first, cure = ended.stderr.splitlines()
+    assert first == "error: The output cannot be written: No space left on device"
+    assert "df -h" in cure
+
+
 def test_run_with_a_wrong_configuration() -> None:
     """`shoptwin run` on a file that is not there ends with 78 and no traceback."""
     words = [sys.executable, "-m", "shoptwin", "run", "--config", "/nowhere/shoptwin.toml"]

@@ -81,6 +81,10 @@ def test_a_tree_on_a_narrow_terminal(capsys: Any, monkeypatch: pytest.MonkeyPatc
     tree.show(TagCandidate("i=85", "Press", is_value=False))
     address = "nsu=urn:shoptwin:test;s=Press.Temp"
     tree.show(TagCandidate(address, "Temp", True, ValueKind.F8, "degC", "63.4", path=("Press",)))
+    doubtful = TagCandidate("i=9", "Old", True, ValueKind.F8, "A", "17", path=("Press",), doubt="UncertainSubNormal")
+    tree.show(doubtful)
+    assert "17 A (UncertainSubNormal)" in capsys.readouterr().out
+    tree.show(TagCandidate(address, "Temp", True, ValueKind.F8, "degC", "63.4", path=("Press",)))
     tree.show(TagCandidate("ns=2;i=7", "Speed", True, ValueKind.F8, "rpm", "1480", path=("Press",)))
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3:-1] == ["  Temp                        float64    63.4 degC", f"      {address}"]

@@ -110,7 +110,10 @@ def test_two_devices_of_a_kind_can_be_on_one_machine(shoptwin):
     [
         (["sdm60"], "did you mean 'sdm630'?"),
         (["sdm630", "voltage_1"], "did you mean 'voltage_l1'?"),
-        (["sdm630", "--csv", "--json"], "--json goes with neither"),
+        (["sdm630", "--csv", "--json"], "three ways to print"),
+        (["sdm630", "--csv", "--toml"], "three ways to print"),
+        (["sdm630", "--toml", "--machine", "press 3"], "has a space in it"),
+        (["sdm630", "--toml", "--device", ""], "is empty"),
     ],
 )
 def test_what_is_not_known_is_answered_with_the_nearest(shoptwin, words, told):
