@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,13 +42,13 @@ class ModbusPeeker:
     """Looks at one address."""
 
     def __init__(self, settings: ModbusSettings, address: str) -> None:
-        """Prepare to look at an address, whose type, if it has one, does not matter.
+        """Prepare to look at an address; its type, if it has one, is taken for a guess.
 
         Raises:
             BadAddress: it cannot be understood.
         """
         self._settings = settings
-        self._table, self._start, unit = _place(address)
+        self._table, self._start, unit, self._asked = _place(address)
         self._unit = settings.unit if unit is None else unit
         self._place = f"{self._table.name.lower()}:{self._start}"
         self._suffix = "" if self._unit == settings.unit else f"@{self._unit}"
@@ -177,7 +178,7 @@ class ModbusPeeker:
             reason = "it has changed" if changed else "does not change"
             value = f"{self._history[-1][0]}"
             return (Candidate(self._place + self._suffix, value, Verdict.LIKELY, reason),)
-        return tuple(self._candidate(reading) for reading in weigh(np.array(self._history, np.uint16)))
+        return tuple(self._candidate(reading) for reading in weigh(np.array(self._history, np.uint16), self._asked))
 
     def _candidate(self, reading: Reading) -> Candidate:
         same = tuple(self._typed(suffix) for suffix in reading.same)
@@ -191,6 +192,8 @@ class ModbusPeeker:
             return ""
         if candidates[0].value.startswith('"'):
             return ""  # a text says itself what it is
+        if self._readings == 1:
+            return "one reading tells no type: read it again and again, while the machine does something"
         if not self._changed & set(range(self._start, self._start + 4)):
             return "nothing has changed here so far: let the machine do something, for only change tells types apart"
         if self._readings < BETTER:
@@ -209,12 +212,13 @@ def _written(value: float | str) -> str:
     return str(value) if isinstance(value, int) else f"{value:.7g}"
 
 
-def _place(text: str) -> tuple[Table, int, int | None]:
-    """Return table, address and unit of an address with or without a type."""
+def _place(text: str) -> tuple[Table, int, int | None, str]:
+    """Return table, address, unit and type of an address with or without a type."""
     body, at, unit = text.partition("@")
     parts = body.split(":")
     table = TABLES.get(parts[0].strip().lower())
     if len(parts) == 2 and not (table is not None and table.bits):  # noqa: PLR2004 - table and address
-        body += ":uint16"
-    address = parse_address(body + at + unit)
-    return address.table, address.start, address.unit
+        address = parse_address(f"{body}:uint16{at}{unit}")
+        return address.table, address.start, address.unit, ""
+    address = parse_address(text)
+    return address.table, address.start, address.unit, ":".join(str(replace(address, unit=None)).split(":")[2:])

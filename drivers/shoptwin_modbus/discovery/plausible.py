@@ -10,7 +10,7 @@ bits: a reading that is 10 bits dearer than another is a thousand times less lik
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,10 +62,11 @@ class Reading:
         return _suffix(self.codec, self.order)
 
 
-def weigh(history: NDArray[np.uint16]) -> list[Reading]:
+def weigh(history: NDArray[np.uint16], asked: str = "") -> list[Reading]:
     """Return every way to read the registers, the most plausible first.
 
-    `history` is uint16 [readings, registers], the oldest reading first; a value begins at the first register.
+    `history` is uint16 [readings, registers], the oldest reading first; a value begins at the first register. `asked`
+    is the type that somebody takes it for (`float32:CDAB`): of those that cannot be told apart it is named.
     """
     history = np.ascontiguousarray(history, np.uint16)
     behind = {swapped: _behind(history, swapped=swapped) for swapped in (False, True)}
@@ -73,23 +74,31 @@ def weigh(history: NDArray[np.uint16]) -> list[Reading]:
     costs = [column.cost + VALUE + behind[column.swapped][column.codec.registers] for column in columns]
     weighed = sorted(zip(costs, range(len(columns)), columns, strict=True), key=lambda each: each[:2])
     best = weighed[0][0]
-    readings: dict[tuple[Any, ...], Reading] = {}
+    alike: dict[tuple[Any, ...], list[tuple[float, _Column]]] = {}
     for cost, _, column in weighed:
-        if not math.isfinite(cost):
-            continue
-        key = tuple(map(repr, column.values))
-        if (known := readings.get(key)) is not None:
-            readings[key] = replace(known, same=(*known.same, _suffix(column.codec, column.order)))
-            continue
-        verdict, reason = _judge(column, cost - best, history)
-        readings[key] = Reading(column.codec, column.order, column.last, cost, verdict, reason)
-    return list(readings.values())
+        if math.isfinite(cost):
+            alike.setdefault(tuple(map(repr, column.values)), []).append((cost, column))
+    return [_reading(group, best, history, asked) for group in alike.values()]
+
+
+def _reading(group: list[tuple[float, _Column]], best: float, history: NDArray[np.uint16], asked: str) -> Reading:
+    """Return one reading for all that read the same, named by the first; where nothing moves, by the plainest."""
+    cost, named = group[0]
+    columns = [column for _, column in group]
+    if _still(history, max(column.codec.registers for column in columns)):
+        named = min(columns, key=lambda column: (column.suffix != asked, column.codec.registers))
+    verdict, reason = _judge(named, cost - best, history)
+    same = tuple(column.suffix for column in columns if column is not named)
+    return Reading(named.codec, named.order, named.last, cost, verdict, reason, same)
+
+
+def _still(history: NDArray[np.uint16], registers: int) -> bool:
+    return bool(np.all(history[:, :registers] == history[0, :registers]))
 
 
 def _judge(column: _Column, beyond: float, history: NDArray[np.uint16]) -> tuple[Verdict, str]:
     likely = Verdict.LIKELY if beyond <= CLOSE else Verdict.POSSIBLE if beyond <= FAR else Verdict.UNLIKELY
-    still = bool(np.all(history[:, : column.codec.registers] == history[0, : column.codec.registers]))
-    if still and column.codec.kind is not ValueKind.STR and likely is Verdict.LIKELY:
+    if _still(history, column.codec.registers) and column.codec.kind is not ValueKind.STR and likely is Verdict.LIKELY:
         likely = Verdict.POSSIBLE  # what never changes says nothing for sure
     return likely, behaviour(column.values, len(history))
 
@@ -113,6 +122,11 @@ class _Column:
         self._column = np.asarray(column)
         self.values: list[Any] = self._column.tolist()
         """int, float or str."""
+
+    @property
+    def suffix(self) -> str:
+        """What follows the address in the configuration."""
+        return _suffix(self.codec, self.order)
 
     @property
     def swapped(self) -> bool:

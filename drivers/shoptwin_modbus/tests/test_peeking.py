@@ -54,10 +54,23 @@ async def test_a_float_that_moves(peek, foreign):
 async def test_the_first_reading_says_what_would_tell_more(peek, device):
     """One reading alone says nothing for sure, and that change is what tells."""
     device.put(0, *range(1, 40))
-    view = await (await peek(device.port, "holding:5:float32@1")).look()
-    assert "nothing has changed" in view.note
+    peeker = await peek(device.port, "holding:5:float32@1")
+    view = await peeker.look()
+    assert "one reading tells no type" in view.note
+    assert "nothing has changed" in (await peeker.look()).note
     assert view.address == "holding:5"
     assert Verdict.LIKELY not in {c.verdict for c in view.candidates}
+
+
+async def test_a_number_that_never_moves(peek, device):
+    """Of types that read the same all the time the shortest is named, or the one that was asked for."""
+    device.put(100, 1480, *[0] * 15)
+    for asked, named in (("", "int16"), (":uint32:CDAB", "uint32:CDAB"), (":uint16", "uint16")):
+        peeker = await peek(device.port, f"holding:100{asked}")
+        for _ in range(12):
+            view = await peeker.look()
+        assert view.candidates[0].address == f"holding:100:{named}"
+        assert f"holding:100:{'uint32:CDAB' if named != 'uint32:CDAB' else 'int16'}" in view.candidates[0].same
 
 
 async def test_another_unit_stands_in_the_address(peek, device):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 QUIET = 12
 """Readings where there is no terminal and no --count."""
+ENOUGH = 3
+"""Readings from which on a type that is merely possible is named for the configuration."""
 MOST_UNLIKELY = 3
 """Unlikely ways to read it that are shown beside the others, where there is a terminal to look at."""
 
@@ -175,9 +177,13 @@ def cells(view: PeekView, cell: PeekCell) -> tuple[str, ...]:
 
 def advice(view: PeekView) -> list[str]:
     """Return the line for the configuration, and which others read the same."""
+    from shoptwin.domain.discovery import Verdict  # noqa: PLC0415 - `--help` needs none of it
+
     if not view.candidates:
         return []
     best = view.candidates[0]
+    if view.readings < ENOUGH and best.verdict is not Verdict.LIKELY:
+        return []
     lines = [f'address = "{best.address}"']
     if best.same:
         lines.append(f"so far the same: {', '.join(type_of(address) for address in best.same)}")

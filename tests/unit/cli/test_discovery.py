@@ -219,6 +219,12 @@ def test_peek_without_a_terminal(shoptwin: Any, url: str) -> None:
     assert "holding:21, 3 readings" in found.stdout
     assert found.stdout.count("address = ") == 1
     assert "more certain" in found.stdout
+    still = shoptwin("peek", url, "holding:0", "--every", "5ms", "--count", "3").stdout
+    assert 'address = "holding:0:int16"' in still
+    once = shoptwin("peek", url, "holding:0", "--count", "1").stdout
+    assert "one reading tells no type" in " ".join(once.split())
+    assert "address = " not in once
+    assert "has changed" not in once
     bit = shoptwin("peek", url, "coil:0", "--count", "1")
     assert 'address = "coil:0"' in bit.stdout
 
