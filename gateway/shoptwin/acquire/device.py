@@ -191,7 +191,7 @@ class DeviceTask:
         self.statistics.error(error.code if isinstance(error, DriverError) else "error")
         if not self._told_bad:
             self._bad(StatusCode.BAD_TIMEOUT if isinstance(error, Timeout) else StatusCode.BAD_NOT_CONNECTED)
-        self._turn(DeviceHealth.LOST, str(error))
+        self._turn(DeviceHealth.LOST, str(error), error.code if isinstance(error, DriverError) else "")
 
     def _stop(self, health: DeviceHealth, error: Exception) -> None:
         self.statistics.error(health.value)
@@ -203,14 +203,14 @@ class DeviceTask:
         if len(self._tags):
             self._take(SampleBatch.bad(self.device.name, self._tags, status, self._clock.now()))
 
-    def _turn(self, health: DeviceHealth, reason: str) -> None:
+    def _turn(self, health: DeviceHealth, reason: str, cause: str = "") -> None:
         if health is not self.health:
             self.since = self._clock.now()
         elif reason == self.reason:
             return
         # Lost for another reason than at first is told too: it has another cure (one side accepts us, the other not).
         self.health, self.reason = health, reason
-        self._changed(DeviceChange(self.device.name, health, self.since, reason))
+        self._changed(DeviceChange(self.device.name, health, self.since, reason, cause))
 
     def report(self) -> dict[str, Any]:
         """Return what `status` shows of this device."""

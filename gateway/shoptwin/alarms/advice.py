@@ -80,7 +80,6 @@ BY_CONDITION: Mapping[str, tuple[str, ...]] = {
         "its IP address and port, or baud rate and slave number, in the configuration",
         "`ping` from the gateway; then for OPC UA `shoptwin browse URL`, for Modbus `shoptwin check --probe`",
         "has it free connections? Many PLCs allow only a few",
-        "where it says that a certificate is not accepted: `shoptwin trust list`, and the device's own list",
     ),
     "auth-failed": (
         "user and password in the configuration, and the file the password is in",
@@ -132,6 +131,24 @@ BY_CONDITION: Mapping[str, tuple[str, ...]] = {
         "free memory and disk; what was learned before stays in use",
     ),
 }
+
+
+BY_CAUSE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "not-connected": {
+        "not-trusted": (
+            "which of the two does not accept the other's certificate: the alarm's text says so, with the cure",
+            "the device's: `shoptwin trust show DEVICE` against what its own tool shows, then `shoptwin trust accept`",
+            "the gateway's, `shoptwin trust show`: in the device's list of those it trusts, not of those it rejected?",
+            "was a certificate renewed, or a device replaced? Who knows of it?",
+        ),
+    },
+}
+"""What to check of a condition where it is known which error it is from."""
+
+
+def by_cause(condition: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what to check of a condition by the code of the error that it is from."""
+    return tuple(BY_CAUSE.get(condition, {}).items())
 
 
 def advice(condition: str, role: Role | None = None) -> tuple[str, ...]:

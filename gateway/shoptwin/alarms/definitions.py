@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shoptwin.alarms.advice import advice
+from shoptwin.alarms.advice import advice, by_cause
 from shoptwin.alarms.bad_data import BAD
 from shoptwin.alarms.iso20816 import DELAY, OFF_DELAY
 from shoptwin.alarms.thresholds import conditions
@@ -132,4 +132,5 @@ def _plain(kind: Kind, about: str, condition: str, machine: str | None = None) -
     return AlarmDef(
         f"{about}.{condition}", machine, condition, kind.priority,
         on_delay=kind.on_delay or 0, off_delay=kind.off_delay or 0, advice=advice(condition),
+        by_cause=by_cause(condition),
     )  # fmt: skip

@@ -131,6 +131,7 @@ def _turned(definition: AlarmDef, state: AlarmState, given: Condition, at: int, 
         state, condition=active,
         pending_since=at if pending else 0, due=now + delay if pending else 0, paused=0,
         value=given.value, limit=given.limit, text=given.text, confidence=given.confidence, evidence=given.evidence,
+        cause=given.cause,
         worst=_worse(definition, state.worst, given.value) if not active or _standing(state) else given.value,
     )  # fmt: skip
 
@@ -143,7 +144,7 @@ def _measured(definition: AlarmDef, state: AlarmState, given: Condition) -> Alar
         state.alarm, state.annunciation, state.condition, state.pending_since, state.occurrence, state.raised_at,
         state.cleared_at, state.acknowledged_at, state.acknowledged_by, state.suppressed_by,
         given.value, given.limit, given.text, given.confidence, given.evidence,
-        _worse(definition, state.worst, given.value), state.due, state.paused, state.held_since,
+        _worse(definition, state.worst, given.value), state.due, state.paused, state.held_since, given.cause,
     )  # fmt: skip
 
 

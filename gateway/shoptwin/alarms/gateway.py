@@ -34,7 +34,8 @@ def device_conditions(change: DeviceChange) -> tuple[Condition, ...]:
     for condition, (health, wrong, right) in _DEVICE.items():
         active = change.health is health
         text = (wrong if active else right).format(change.device, change.reason or "no reason given")
-        found.append(Condition(f"_gateway/{change.device}.{condition}", active, change.time, text=text))
+        cause = change.cause if active else ""
+        found.append(Condition(f"_gateway/{change.device}.{condition}", active, change.time, text=text, cause=cause))
     return tuple(found)
 
 

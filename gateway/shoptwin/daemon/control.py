@@ -228,7 +228,7 @@ def _alarm(definition: AlarmDef, state: AlarmState) -> dict[str, Any]:
         "text": state.text,
         "confidence": state.confidence,
         "evidence": list(state.evidence),
-        "advice": list(definition.advice),
+        "advice": list(definition.advised(state.cause)),
         "occurrence": state.occurrence,
     }
 

@@ -45,6 +45,12 @@ class AlarmDef:
     off_delay: int = 0
     advice: tuple[str, ...] = ()
     """What to check next, in order."""
+    by_cause: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What to check instead where the cause is known: the code of an error, and what it asks for."""
+
+    def advised(self, cause: str) -> tuple[str, ...]:
+        """Return what to check next of an alarm with this cause."""
+        return next((checks for code, checks in self.by_cause if code == cause), self.advice)
 
     @property
     def key(self) -> str:
@@ -65,6 +71,8 @@ class Condition:
     text: str = ""
     confidence: float = 1.0
     evidence: tuple[str, ...] = ()
+    cause: str = ""
+    """The code of the error that it is from, where it is from one."""
 
 
 class Action(StrEnum):
@@ -122,6 +130,8 @@ class AlarmState:
     """How long that delay has stood still so far, because the data was Bad (ns)."""
     held_since: int = 0
     """Since when it cannot be told whether the condition is true (Bad data); 0 where it can."""
+    cause: str = ""
+    """The code of the error that the condition is from (`not-trusted`), where it is from one."""
 
 
 class EventKind(StrEnum):

@@ -144,6 +144,8 @@ class DeviceChange:
     health: DeviceHealth
     time: int
     reason: str = ""
+    cause: str = ""
+    """The code of the error (`not-trusted`), empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

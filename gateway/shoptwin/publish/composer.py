@@ -250,7 +250,7 @@ class Composer:
             cleared_at=None if is_test else values.moment(state.cleared_at),
             acknowledged=acknowledged, suppressed=values.text(state.suppressed_by) or None,
             confidence=values.share(state.confidence), evidence=tuple(map(values.text, state.evidence)),
-            advice=tuple(map(values.text, definition.advice)),
+            advice=tuple(map(values.text, definition.advised(state.cause))),
         )  # fmt: skip
 
     @staticmethod

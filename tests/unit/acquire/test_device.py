@@ -116,6 +116,7 @@ async def test_a_lost_device_is_bad_and_comes_back_by_itself() -> None:
     seen, _ = await run(script, 3)
     assert seen.values == [1.0, "BAD_NOT_CONNECTED", 2.0]
     assert seen.health == [DeviceHealth.CONNECTED, DeviceHealth.LOST, DeviceHealth.CONNECTED]
+    assert [change.cause for change in seen.changes] == ["", "not-connected", ""]
     assert script.closed == 2
 
 

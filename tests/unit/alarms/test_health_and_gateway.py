@@ -84,6 +84,19 @@ def test_one_alarm_tells_how_a_device_is_wrong(health: DeviceHealth) -> None:
     assert not any(c.active for c in right)
 
 
+def test_a_certificate_that_is_not_accepted_has_its_own_checks(machines, devices) -> None:
+    """What to check is by the error that a device is lost for, also where that becomes another one."""
+    book = AlarmBook(define(machines, devices))
+    for cause, reason in (("timeout", "silent"), ("not-trusted", "shows another certificate")):
+        book.apply(device_conditions(DeviceChange("plc2", DeviceHealth.LOST, T, reason, cause)), T)
+        book.tick(T + 20 * SECOND)
+        definition, state = book["_gateway/plc2.not-connected"]
+        assert (state.cause, state.text.endswith(reason)) == (cause, True)
+        first = definition.advised(state.cause)[0]
+        assert ("cable" in first, "certificate" in first) == (cause == "timeout", cause == "not-trusted")
+    assert not any("certificate" in line for line in definition.advice)
+
+
 def test_a_device_that_still_connects_says_nothing() -> None:
     """The start is no loss."""
     assert device_conditions(DeviceChange("plc1", DeviceHealth.CONNECTING, T)) == ()
