@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shoptwin.cli.browse_view import WORDS, Json, Out, Tables, Toml, kind
+from shoptwin.cli.browse_tree import WORDS, kind
+from shoptwin.cli.browse_view import Json, Out, Tables, Toml
 from shoptwin.cli.keeping import as_given, settle, state_dir_option
 from shoptwin.cli.lookup import find, settings_option, ways
 from shoptwin.cli.options import Name, config_option, json_option

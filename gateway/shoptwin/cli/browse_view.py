@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from shoptwin.cli.printing import columns, room, table, title
+from shoptwin.cli.browse_tree import Tree, kind, now, plain
+from shoptwin.cli.printing import table, title
 from shoptwin.cli.tagblocks import tag_blocks
 
 if TYPE_CHECKING:
@@ -21,118 +22,19 @@ if TYPE_CHECKING:
 
     Machines = list[tuple[FoundMachine, list[TagCandidate]]]
 
-WORDS = {"f4": "float32", "f8": "float64", "i8": "int64", "u8": "uint64", "str": "text"}
-"""Kinds of values as the configuration of a driver and a PLC's program call them."""
-_WIDE, _NARROW = (34, 10, 22, 14), (28, 9, 18)
-"""Widths of name, type, value and range; what is longer moves the rest of its line. A narrow terminal has no range."""
-_ROOM = 120
-"""Columns from which on a terminal is wide."""
 _MEASURED = 12
 """Measurements that are listed of each machine that describes itself."""
-_OF_FOLDER = 3
-_HEADINGS = ("name", "type", "now", "range", "address")
-
-
-def kind(candidate: TagCandidate) -> str:
-    """Return what is read there, for people."""
-    if not candidate.is_value:
-        return "folder"
-    return WORDS.get(candidate.kind, str(candidate.kind)) if candidate.kind else ""
-
-
-class Tree:
-    """Prints things as they come; of what lies nowhere in particular, the folders above first."""
-
-    def __init__(self, *, sparse: bool) -> None:
-        """`sparse`: print those folders alone that have something in them."""
-        self._sparse = sparse
-        self._widths = _WIDE if not sys.stdout.isatty() or columns() >= _ROOM else _NARROW
-        self._folders: list[TagCandidate] = []
-        """Those above the last thing."""
-        self._told: tuple[str, ...] = ()
-        """Folders that the next line may stand below."""
-        self._begun = False
-
-    def show(self, candidate: TagCandidate) -> None:
-        """Print a line, or keep a folder until something in it is printed."""
-        del self._folders[len(candidate.path) :]
-        if candidate.is_value or not self._sparse:
-            self._above(candidate.path)
-            self._line(candidate)
-            self._told = (*candidate.path, candidate.name)
-        self._folders.append(candidate)
-
-    def _above(self, path: tuple[str, ...]) -> None:
-        same = 0
-        while same < min(len(path), len(self._told)) and path[same] == self._told[same]:
-            same += 1
-        for depth in range(same, len(path)):
-            folder = self._folders[depth] if depth < len(self._folders) else None
-            if folder is not None and folder.name == path[depth]:
-                self._line(folder)
-            else:
-                self._cells(depth, path[depth])
-
-    def _line(self, candidate: TagCandidate) -> None:
-        depth, name, address = len(candidate.path), candidate.name, candidate.address
-        if not candidate.is_value:
-            what = " ".join([candidate.type, *(["as above"] if candidate.again else [])])
-            self._cells(depth, name, what, address, bold=not candidate.again)
-            return
-        span = f"{candidate.span[0]:g} to {candidate.span[1]:g}" if candidate.span else ""
-        self._cells(depth, name, kind(candidate) or "?", _now(candidate), span, address)
-
-    def _cells(self, depth: int, name: str, *cells: str, bold: bool = False) -> None:
-        if not self._begun:
-            self._begun = True
-            click.echo(_row(_HEADINGS, self._widths))
-        lead, name = "  " * depth, _plain(name)
-        shown = [lead + name, *map(_plain, cells)]
-        text, address = _row(shown, self._widths), ""
-        if len(text) > room() and cells:  # the address gets a line of its own
-            address, shown[-1] = shown[-1], ""
-            text = _row(shown, self._widths)
-        click.echo(lead + click.style(name, bold=True) + text[len(lead + name) :] if bold else text)
-        if address:
-            click.echo(f"{lead}    {address}")
-
-
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Align cells; those of a folder are its name, one over the widths of all others, and the address."""
-    cells = list(cells)
-    if len(cells) == len(_HEADINGS):
-        del cells[len(widths) : -1]
-    elif len(cells) == _OF_FOLDER:
-        widths = (widths[0], sum(widths[1:]) + 2 * len(widths[2:]))
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-    return "  ".join([*padded, *cells[len(widths) :]]).rstrip()
-
-
-def _now(candidate: TagCandidate) -> str:
-    """Write the value with its unit."""
-    sample, unit = candidate.sample, candidate.unit
-    if candidate.kind == "waveform":
-        rate = f"{candidate.rate:g} Hz" if candidate.rate else ""
-        return ", ".join(part for part in (sample, unit, rate, candidate.doubt) if part)
-    if not sample:
-        return f"in {unit}" if unit else ""
-    return " ".join(part for part in (sample, unit, candidate.doubt and f"({candidate.doubt})") if part)
-
-
-def _plain(text: str) -> str:
-    """Keep a line a line, and the terminal as it is: names come from the device."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def show_machine(machine: FoundMachine, values: Sequence[TagCandidate], command: Sequence[str]) -> None:
     """Print a machine that describes itself, and what it measures; `command` browses the device."""
     what = f"{machine.type} of {machine.specification}" if machine.specification else machine.type
-    title(_plain(f"{machine.name}: {what}" if what else machine.name))
+    title(plain(f"{machine.name}: {what}" if what else machine.name))
     for name, text in machine.identification.items():
-        click.echo(f"  {name:<20}{_plain(text)}")
+        click.echo(f"  {name:<20}{plain(text)}")
     for each in values[:_MEASURED]:
         name = " / ".join((*each.path, each.name))
-        click.echo(f"  {_plain(name):<40}{kind(each):<10}{_plain(_now(each))}".rstrip())
+        click.echo(f"  {plain(name):<40}{kind(each):<10}{plain(now(each))}".rstrip())
     if len(values) > _MEASURED:
         click.echo(f"  and {len(values) - _MEASURED} more")
     at = machine.monitoring or machine.address
@@ -297,7 +199,7 @@ class Toml:
             click.echo("# nothing that can be measured is there, or fits the filter")
             return
         told = "; it was stopped, there may be more" if stopped else ""
-        click.echo(f"# {len(self._found)} values of {_plain(self._url)}{told}. Roles are guesses: look at each.")
+        click.echo(f"# {len(self._found)} values of {plain(self._url)}{told}. Roles are guesses: look at each.")
         click.echo("# Limits are yours to set: limits = { hi = 80, hihi = 90 }")
         for line in tag_blocks(self._found, self._machine, self._device):
             click.echo(line)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoptwin.cli import printing
-from shoptwin.cli.browse_view import Tree
+from shoptwin.cli.browse_tree import Tree
 from shoptwin.domain.device import TagCandidate
 from shoptwin.domain.tag import ValueKind
 
@@ -76,7 +76,7 @@ def test_sentences_break_between_words(capsys: Any) -> None:
 @pytest.mark.usefixtures("terminal")
 def test_a_tree_on_a_narrow_terminal(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that has no room behind its value stands below it."""
-    monkeypatch.setattr("shoptwin.cli.browse_view.sys", printing.sys)
+    monkeypatch.setattr("shoptwin.cli.browse_tree.sys", printing.sys)
     tree = Tree(sparse=False)
     tree.show(TagCandidate("i=85", "Press", is_value=False))
     address = "nsu=urn:shoptwin:test;s=Press.Temp"
