@@ -64,7 +64,7 @@ def _list(found: Sequence[Found]) -> None:
     rows = (
         (i.id, f"{i.vendor}: {i.name}", i.models, len(i.tags), driver, _origin(i)) for driver, i in found
     )  # fmt: skip
-    table(headings, rows)
+    table(headings, rows, ("models",))
 
 
 @profiles.command(short_help="The registers of one profile, also as tags to paste.")
