@@ -36,7 +36,7 @@ class Address(msgspec.Struct, frozen=True):
 class World:
     """What the devices say, and how they behave."""
 
-    values: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float | str] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
     connects: int = 0
     connecting: Callable[[], Exception | None] = lambda: None
@@ -79,13 +79,16 @@ class Connection:
 
     async def read(self, group: Group) -> Sequence[SampleBatch]:
         await asyncio.sleep(0)
-        asked = [point.address.text for point in group.points]
+        told = [(point, self._world.values.get(point.address.text, 20.0)) for point in group.points]
+        texts = [each for each in told if isinstance(each[1], str)]
+        numbers = [each for each in told if not isinstance(each[1], str)]
         return [
             SampleBatch.of(
-                group.name, ValueKind.F8, [point.tag for point in group.points],
-                [self._world.values.get(a, 20.0) for a in asked],
-                source_time=[self._world.times.get(a, 0) for a in asked],
+                group.name, kind, [point.tag for point, _ in some], [value for _, value in some],
+                source_time=[self._world.times.get(point.address.text, 0) for point, _ in some],
             )
+            for kind, some in ((ValueKind.F8, numbers), (ValueKind.STR, texts))
+            if some
         ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from shoptwin.domain.alarm import Annunciation, EventKind
 from shoptwin.domain.device import DeviceHealth
 from shoptwin.domain.errors import AuthFailed, ConfigError
 from shoptwin.domain.timing import SECOND
+from shoptwin.serve.client import Client
 from shoptwin.store.ledger import load_events, pending
 
 if TYPE_CHECKING:
@@ -64,6 +65,22 @@ async def test_a_machine_that_went_while_the_gateway_was_down_is_closed_at_the_s
             assert told.count(EventKind.UNSUPPRESSED.value) == 1
             assert gateway.pipeline.maintenance.windows == ()
         assert left in {True, False}
+
+
+async def test_a_text_that_is_no_unicode_is_told_and_kept(box, device, machine, until) -> None:
+    """Half a surrogate pair of a device reaches REST and the history as `?`, and keeps nothing else from being told."""
+    box.world.values = {"press.temp": "a\ud800b"}
+    box.write(device(), machine("press", "{}"), machine("mill"))
+    async with box.running() as gateway:
+        await until(lambda: gateway.pipeline.twin.live(0).receive_time)
+        client = Client(box.directory / "state" / "shoptwin.sock")
+        tags = {tag["id"]: tag["value"] for tag in await asyncio.to_thread(client.get, "/v1/tags")}
+        assert tags == {"press.temp": "a?b", "mill.temp": 20.0}
+        gateway.samples.flush()
+        now = gateway.clock.now()
+        asked = {"tag": "press.temp", "start": now - 60 * SECOND, "stop": now + SECOND}
+        told = await asyncio.to_thread(client.get, "/v1/history", **asked)
+        assert set(told["value"]) == {"a?b"}
 
 
 async def test_a_limit_that_a_reload_changes_is_held_against_what_is_live(box, device, machine, until) -> None:
