@@ -20,6 +20,7 @@ from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain.tag import TagTable
 from shoptwin.runtime import logs
 from shoptwin.runtime.clock import SystemClock
+from shoptwin.runtime.lean import settle, tidy
 from shoptwin.runtime.supervise import Progress
 
 if TYPE_CHECKING:
@@ -54,11 +55,20 @@ async def main(path: Path) -> None:
             "polls": sum(each.polls for each in counted), "missed": sum(each.missed for each in counted),
         }  # fmt: skip
 
+    settle()
+    tidying = asyncio.create_task(_tidy())
     running = [asyncio.create_task(task.run(progress)) for task in tasks]
     await answer(figures)
-    for each in running:
+    for each in (tidying, *running):
         each.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    await asyncio.gather(tidying, *running, return_exceptions=True)
+
+
+async def _tidy() -> None:
+    """Do what the daemon does each minute."""
+    while True:
+        await asyncio.sleep(60)
+        tidy()
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
-"""Devices that come and go: whether the memory of the daemon grows with each time."""
+"""Devices that come and go: whether memory grows with each time, beside the same with devices that are well."""
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from configurations import device, floats, gateway
-from measure import trend
+from measure import Trend, trend
 from rows import Row
 from servers import daemons, helper, scratch, slaves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
 DEVICES, TAGS = 20, 10
 UP, DOWN = 12.0, 2.0
@@ -23,7 +26,7 @@ EVERY = 0.5
 
 
 def rows(*, quick: bool) -> Iterable[Row]:
-    """Return the slope of the resident memory."""
+    """Return the slopes of the resident memory."""
     return _flap(8 if quick else 75, 16 if quick else 180)
 
 
@@ -33,38 +36,48 @@ def soak(minutes: float) -> Iterable[Row]:
 
 
 def _flap(warm: float, seconds: float) -> list[Row]:
-    plan = [{"kind": "flapping", "up": UP, "down": DOWN, "seed": i} for i in range(DEVICES)]
-    with scratch() as folder, slaves(*plan) as (server, urls):
-        text = gateway(None) + "".join(
-            device(f"plc{i}", "modbus", url, PERIOD) + floats(f"m{i}", f"plc{i}", TAGS) for i, url in enumerate(urls)
-        )
-        (folder / "shoptwin.toml").write_text(text)
-        with (
-            helper("acquiring.py", str(folder / "shoptwin.toml")) as alone,
-            daemons((folder / "daemon", text), well=False) as (daemon,),
-        ):
-            time.sleep(warm)
-            server.tell()
-            began = time.monotonic()
-            whole: list[float] = []
-            acquired: list[float] = []
-            while (left := began + seconds - time.monotonic()) > 0:
-                whole.append(daemon.resident() / 1024)
-                acquired.append(alone.tell()["rss"] / 1024)
-                time.sleep(min(EVERY, left))
-            took = time.monotonic() - began
-            counted = server.tell()
-    faults = sum(each["faults"] for each in counted)
+    flapping = [{"kind": "flapping", "up": UP, "down": DOWN, "seed": i} for i in range(DEVICES)]
+    with scratch() as folder, ExitStack() as stack:
+        server, urls = stack.enter_context(slaves(*flapping))
+        _, steady = stack.enter_context(slaves(*({"kind": "steady", "drift": True} for _ in urls)))
+        looks = [*_read(stack, folder / "flapping", urls), *_read(stack, folder / "steady", steady)]
+        time.sleep(warm)
+        server.tell()
+        began = time.monotonic()
+        sizes: list[list[float]] = [[] for _ in looks]
+        while (left := began + seconds - time.monotonic()) > 0:
+            for look, seen in zip(looks, sizes, strict=True):
+                seen.append(look())
+            time.sleep(min(EVERY, left))
+        took = time.monotonic() - began
+        faults = sum(each["faults"] for each in server.tell())
     name = f"flapping: {DEVICES} devices, a fault every {took / max(1, faults):.1f} s"
     note = f"{faults} faults in {took:.0f} s; "
     return [
-        _row(f"{name}, acquisition alone", acquired, took, note),
-        _row(f"{name}, the daemon", whole, took, note),
+        _row(f"{name}, {whose}", ill, well, took, note)
+        for whose, ill, well in zip(("acquisition alone", "the daemon"), sizes[:2], sizes[2:], strict=True)
     ]
 
 
-def _row(name: str, sizes: Sequence[float], seconds: float, note: str) -> Row:
-    """Return the row of one process; `sizes` in KB."""
-    found = trend(sizes, seconds)
-    note += f"{min(sizes) / 1024:.2f} to {max(sizes) / 1024:.2f} MB, at the end {sizes[-1] / 1024:.2f}"
+def _read(stack: ExitStack, folder: Path, urls: Sequence[str]) -> list[Callable[[], float]]:
+    """Let acquisition alone and a whole daemon read devices; return what tells the memory of each, in KB."""
+    text = gateway(None) + "".join(
+        device(f"plc{i}", "modbus", url, PERIOD) + floats(f"m{i}", f"plc{i}", TAGS) for i, url in enumerate(urls)
+    )
+    folder.mkdir()
+    (folder / "shoptwin.toml").write_text(text)
+    alone = stack.enter_context(helper("acquiring.py", str(folder / "shoptwin.toml")))
+    (daemon,) = stack.enter_context(daemons((folder / "daemon", text), well=False))
+    return [lambda: float(alone.tell()["rss"] / 1024), lambda: daemon.resident() / 1024]
+
+
+def _row(name: str, ill: Sequence[float], well: Sequence[float], seconds: float, note: str) -> Row:
+    """Return the row of one kind of process: its slope beyond that of one whose devices are well; sizes in KB."""
+    with_faults, without = trend(ill, seconds), trend(well, seconds)
+    found = Trend(with_faults.slope - without.slope, math.hypot(with_faults.error, without.error))
+    note += (
+        f"{with_faults.slope:+,.0f} +- {with_faults.error:,.0f} KB an hour with them, {min(ill) / 1024:.2f} to "
+        f"{max(ill) / 1024:.2f} MB, at the end {ill[-1] / 1024:.2f}; "
+        f"{without.slope:+,.0f} +- {without.error:,.0f} where all are well"
+    )
     return Row(name, found.slope, "KB RSS an hour", hold=f"0 within {found.error:,.0f}", ok=found.flat, note=note)
