@@ -20,7 +20,8 @@ _CURES = {
     "BadNotReadable": "this user may not subscribe to the topic: allow it in the broker's list of rights",
     "BadDecodingError": "what is published there is no JSON, number or Sparkplug payload that the address expects",
     "BadNoData": "the payload has nothing at this place, or null; see what is published: shoptwin browse {device}",
-    "BadTypeMismatch": "what stands at this place of the payload is not of the type that the address says",
+    "BadTypeMismatch": "what stands at this place of the payload is not of the type that the address says, or a text "
+    "where the role needs a number (95.5, not 95,5 or 95.5 degC)",
 }
 """By quality; `{device}` is how a command names the device."""
 

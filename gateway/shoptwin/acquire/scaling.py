@@ -2,6 +2,7 @@
 
 For one tag, in this order; a value that is Bad already is left as it is:
 
+0. a text, where a number is meant       -> BadTypeMismatch
 1. raw is one of `missing`               -> BadNoData
 2. a current loop, by NAMUR NE 43:          mA = 4 + 16 * (raw - low) / (high - low)
    mA <= 3.6 or mA >= 21                 -> BadSensorFailure
@@ -51,6 +52,7 @@ class Scaling:
             self._scale[index], self._offset[index] = tag.scale, tag.offset
             if tag.loop is not None:
                 self._low[index], self._span[index] = tag.loop.low, tag.loop.high - tag.loop.low
+        self._number = np.array([tag.number for _, tag in table], np.bool_)
         self._scaled = (self._scale != 1.0) | (self._offset != 0.0)
         self._looped = ~np.isnan(self._span)
         self._missing = {kind: Missing.of(table, kind) for kind in _NUMBERS}
@@ -60,12 +62,12 @@ class Scaling:
 
     def apply(self, batch: SampleBatch) -> tuple[SampleBatch, ...]:
         """Return the batch in engineering units."""
-        if not len(batch) or not (which := self._touched[batch.tag]).any():
+        if batch.kind is ValueKind.STR:
+            return self._texts(batch)
+        if not len(batch) or batch.kind is ValueKind.BOOL or not (which := self._touched[batch.tag]).any():
             return (batch,)
         if batch.kind is ValueKind.WAVEFORM:
             return (self._waveforms(batch),)
-        if batch.kind not in _NUMBERS:
-            return (batch,)
         if self._watched[batch.tag].any():
             batch = self._judged(batch)
         which = self._scaled[batch.tag]
@@ -74,6 +76,16 @@ class Scaling:
         if which.all() or batch.kind in _FLOATS:
             return (self._numbers(batch),)
         return batch.where(~which), self._numbers(batch.where(which))
+
+    def _texts(self, batch: SampleBatch) -> tuple[SampleBatch, ...]:
+        """Return texts as they are, but for tags that must be numbers: `check` cannot know what a device sends."""
+        wrong = self._number[batch.tag]
+        if not wrong.any():
+            return (batch,)
+        lost = batch.where(wrong)
+        status = np.where(is_bad(lost.status), lost.status, np.uint32(StatusCode.BAD_TYPE_MISMATCH))
+        lost = replace(lost, kind=ValueKind.F8, values=np.full(len(lost), np.nan), status=status)
+        return (lost,) if wrong.all() else (batch.where(~wrong), lost)
 
     def _judged(self, batch: SampleBatch) -> SampleBatch:
         """Return the batch with what missing values and loops say of its quality; what is Bad by it has no value."""

@@ -34,6 +34,8 @@ _CURES = {
     "BadSensorFailure": "the sensor has failed, or its 4-20 mA loop is broken: look at its cable, its plug, the sensor "
     "itself",
     "BadNoData": "the device sends what stands for no value (`missing`): is the sensor connected and switched on?",
+    "BadTypeMismatch": "it is no number, as this role and its limits need one: name the part of it that is one, or say "
+    'role = "state" or "other"',
     "no answer": "the device is there, but sent nothing for this tag in time",
 }
 """By quality, whichever the device; what a driver knows of it counts more."""

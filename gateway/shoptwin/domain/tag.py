@@ -117,6 +117,10 @@ class CurrentLoop:
     high: float
 
 
+_TEXTS = frozenset({Role.STATE, Role.SETPOINT, Role.OTHER})
+"""Roles of which a text may be the value: the name of a state, or of a program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     """One tag of one machine. `id` is stable across renames; `name` is unique within its machine."""
@@ -149,6 +153,11 @@ class Tag:
     def numeric(self) -> bool:
         """Whether it may be a number: a model can learn from it."""
         return self.kind is None or self.kind.numeric
+
+    @property
+    def number(self) -> bool:
+        """Whether nothing but a number will do: a text could be held against no limit, and nobody would notice."""
+        return bool(self.limits) or self.role not in _TEXTS
 
     @property
     def scaled(self) -> bool:

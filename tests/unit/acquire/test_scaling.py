@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain.batch import SampleBatch
 from shoptwin.domain.quality import StatusCode, is_bad
-from shoptwin.domain.tag import CurrentLoop, Role, Tag, TagTable, ValueKind
+from shoptwin.domain.tag import CurrentLoop, Limits, Role, Tag, TagTable, ValueKind
 
+BAD = StatusCode.BAD
 NAMES = {
     StatusCode.GOOD: "good", StatusCode.BAD_SENSOR_FAILURE: "failed", StatusCode.UNCERTAIN_SENSOR_NOT_ACCURATE: "doubt",
 }  # fmt: skip
@@ -160,3 +161,17 @@ def test_whole_batches_come_out_as_sample_by_sample(scene):
     for index, raw, status in zip(batch.tag.tolist(), batch.values, batch.status, strict=True):
         expected.setdefault(index, []).append(plainly(tags[index], raw, batch.kind, status))
     assert found == expected
+
+
+def test_a_text_where_a_number_is_meant_is_bad():
+    """A text can be held against no limit: it is Bad on tags that must be numbers, and stays where it may be one."""
+    tags = [
+        Tag("m.t", "t", "m", Role.TEMPERATURE), tag("o", limits=Limits(hi=80.0)), tag("p"),
+        Tag("m.s", "s", "m", Role.STATE), Tag("m.f", "f", "m", Role.FLOW),
+    ]  # fmt: skip
+    texts = SampleBatch.of("g", ValueKind.STR, range(5), ["95,5", "ON", "x", "idle", ""], status=[0, 0, 0, 0, BAD])
+    kept, lost = Scaling(TagTable(tags)).apply(texts)
+    assert (kept.kind, kept.tag.tolist(), kept.values.tolist()) == (ValueKind.STR, [2, 3], ["x", "idle"])
+    assert (lost.kind, lost.tag.tolist()) == (ValueKind.F8, [0, 1, 4])
+    assert lost.status.tolist() == [StatusCode.BAD_TYPE_MISMATCH, StatusCode.BAD_TYPE_MISMATCH, BAD]
+    assert np.isnan(lost.values).all()
