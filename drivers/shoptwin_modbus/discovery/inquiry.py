@@ -118,21 +118,28 @@ class Inquiry:
     async def identify(self, unit: int) -> dict[int, str]:
         """Return what a unit says of itself, by the standard's numbers; nothing where it does not serve that.
 
+        A budget that ends within leaves what was learned until then.
+
         Raises:
             Spent, NotConnected: as `ask`.
         """
         self.doing(f"unit {unit} identification")
-        await self._pace()
-        sent = self._wire.counters.requests
+        if self.left <= 0:
+            raise Spent
+
+        async def pace() -> bool:
+            if self.left <= 0:
+                return False
+            await self._pace()
+            return True
+
         try:
-            return await self._wire.identify(unit, replace(self.timing, pause=self._gap))
+            return await self._wire.identify(unit, self.timing, pace)
         except (Refused, Garbled, Timeout):
             return {}
         except NotConnected:
             await self._dial_again()
             return {}
-        finally:
-            self.requests += max(self._wire.counters.requests - sent - 1, 0)
 
     async def _dial_again(self) -> None:
         for rest in (REST, 2 * REST, 4 * REST):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from shoptwin.sdk import NotConnected, Timeout
 from shoptwin_modbus.wire.frames import DEVICE_ID, identification
 from shoptwin_modbus.wire.replies import Garbled, Refused
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 CATEGORIES = (1, 2, 3)
 """Basic, regular and extended."""
+PAGES = 16
+"""Requests that an identification takes at most: all of it is a few hundred bytes, and a page holds 250."""
 LEVEL = 0x7F
 """The bits of the conformity level that say which category is served."""
 MORE = 0xFF
@@ -50,29 +53,34 @@ def parse(data: bytes) -> Page:
     return Page(conformity & LEVEL, following if more == MORE else None, objects)
 
 
-async def identify(unit: int, ask: Callable[[Request], Awaitable[bytes]]) -> dict[int, str]:
+async def identify(unit: int, ask: Callable[[Request], Awaitable[bytes | None]]) -> dict[int, str]:
     """Return all objects by id: 0 vendor, 1 product code, 2 revision, 3 to 6 URL, product, model and application name.
+
+    At most `PAGES` requests are sent; `ask` returns None where none is to be sent any more. What goes wrong later than
+    with the first one ends it too, with what was learned.
 
     Raises:
         Refused: not even the basic ones are served. As `ask` otherwise.
     """
     found: dict[int, str] = {}
-    level = CATEGORIES[0]
-    for category in CATEGORIES:
-        if category > level:
-            break
-        first: int | None = 0
-        while first is not None:
-            try:
-                page = parse(await ask(identification(unit, category, first)))
-            except Refused:
-                if not found:
-                    raise
+    level, category, first = CATEGORIES[0], CATEGORIES[0], 0
+    for _ in range(PAGES):
+        try:
+            if (data := await ask(identification(unit, category, first))) is None:
                 break
-            found |= page.objects
-            level = page.level
-            # a device that never comes to its end is not followed
-            first = page.following if page.following is not None and page.following > first else None
+            page = parse(data)
+        except (Refused, Garbled, Timeout, NotConnected):
+            if not found:
+                raise
+            break
+        found |= page.objects
+        level = page.level
+        if page.following is not None and page.following > first:  # one that goes back would never come to its end
+            first = page.following
+        elif category < min(level, CATEGORIES[-1]):
+            category, first = category + 1, 0
+        else:
+            break
     return found
 
 

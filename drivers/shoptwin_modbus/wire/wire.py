@@ -14,6 +14,8 @@ from shoptwin_modbus.wire.security import context_of
 from shoptwin_modbus.wire.tcp import TcpLink, Transactions
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from shoptwin_modbus.poll.planning import Block
     from shoptwin_modbus.target import Target, Timing
     from shoptwin_modbus.wire.frames import Request
@@ -71,13 +73,21 @@ class Wire:
         other = None if unlike is None else self._request(unlike)
         return await self._ask(self._request(block), timing, other, counters or self.counters)
 
-    async def identify(self, unit: int, timing: Timing) -> dict[int, str]:
+    async def identify(
+        self, unit: int, timing: Timing, pace: Callable[[], Awaitable[bool]] | None = None
+    ) -> dict[int, str]:
         """Return the device identification of a unit (function 43/14) by object: see `identification`.
+
+        `pace` is awaited before each request; where it returns False no more are sent.
 
         Raises:
             Refused: it has none. As `ask` otherwise.
         """
-        return await identification.identify(unit, lambda request: self._ask(request, timing, None, self.counters))
+
+        async def ask(request: Request) -> bytes | None:
+            return await self._ask(request, timing, None, self.counters) if pace is None or await pace() else None
+
+        return await identification.identify(unit, ask)
 
     def close(self) -> None:
         """Let go of the connection; a request that waits for its reply fails."""
