@@ -29,6 +29,7 @@ ON_A_LINE = range(1, 248)
 STRANGERS = (213, 178, 247)
 """Units that hardly anyone has: a device that answers for one of them answers for any."""
 ORDER = (Table.HOLDING, Table.INPUT, Table.COIL, Table.DISCRETE)
+NARROWED = "look at other addresses with --from and --to, or at other tables with --tables"
 AGAIN = 20.0
 """Seconds that asking silent units once more, in another way, may take."""
 
@@ -42,6 +43,8 @@ class Scan:
         self._tell = tell
         self._target = settings.target
         self._tables = _tables(wish.tables)
+        self._units = wish.units or (DIRECT if self._target.checked else ON_A_LINE)
+        self._last = LAST if wish.last is None else wish.last
         self._found: list[Findings] = []
         self._notes: list[str] = []
         self._left = 0.0
@@ -61,6 +64,7 @@ class Scan:
         from shoptwin_modbus.wire.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing must not
 
         targets = self._targets()
+        self._check_avoided()
         for n, self._target in enumerate(targets):
             self._settings_left = len(targets) - n - 1
             wire = Wire(self._target)
@@ -154,16 +158,17 @@ class Scan:
 
     async def _seek(self, inquiry: Inquiry) -> list[int]:
         """Return the units that answer. Any answer counts, but for a gateway's that nobody is there."""
-        units = self._wish.units or (DIRECT if self._target.checked else ON_A_LINE)
+        units = self._units
         each = max(1 / self._wish.rate, inquiry.timing.timeout)
         kinds: dict[int, int | None] = {}
-        for table in self._tables[:2]:
-            silent = [unit for unit in units if unit not in kinds]
-            if table is not self._tables[0] and len(silent) * each > AGAIN:
+        questions = {unit: self._questions(unit) for unit in units}
+        for again in (False, True):
+            silent = [unit for unit in units if unit not in kinds and len(questions[unit]) > again]
+            if again and len(silent) * each > AGAIN:
                 break
             for n, unit in enumerate(silent):
                 self._left = (len(silent) - n + len(units) * self._settings_left) * each
-                block = self._first(unit, table)
+                block = questions[unit][again]
                 if not (said := await inquiry.ask(block, brief=True)).silent:
                     kinds[unit] = said.kind
                     self._found.append(Findings(block))
@@ -172,18 +177,39 @@ class Scan:
         self._found.sort(key=lambda findings: units.index(findings.unit))
         return [findings.unit for findings in self._found]
 
-    def _first(self, unit: int, table: Table) -> Block:
-        """Return the question for the lowest address of a unit that may be asked for."""
-        start = self._wish.first or 0
-        for span in self._settings.avoided:
-            if (span.unit, span.table) == (unit, table) and span.start <= start < span.stop:
-                start = min(span.stop, LAST)
-        return Block(unit, table, start, start + 1, 0, 0)
+    def _check_avoided(self) -> None:
+        """Tell which units cannot be asked for anything.
+
+        Raises:
+            DriverError: none can.
+        """
+        barred = [unit for unit in self._units if not self._questions(unit)]
+        if len(barred) == len(self._units):
+            raise DriverError("`avoid` leaves nothing to ask for", NARROWED)
+        if barred:
+            self._notes.append(f"`avoid` leaves nothing to ask {_listed(barred)} for: {NARROWED}")
+
+    def _questions(self, unit: int) -> list[Block]:
+        """Return what a unit may be asked to find out whether it is there: the lowest address of each table's window.
+
+        A table in which nothing may be asked for is left out.
+        """
+        found = []
+        for table in self._tables:
+            start = self._wish.first or 0
+            for span in self._settings.avoided:
+                if (span.unit, span.table) == (unit, table) and span.start <= start:
+                    start = max(start, span.stop)
+            if start <= self._last:
+                found.append(Block(unit, table, start, start + 1, 0, 0))
+        return found
 
     async def _tell_apart(self, inquiry: Inquiry, kinds: dict[int, int | None]) -> None:
         """Leave one unit of a device that answers whatever the number: as it does for one that hardly anyone has."""
-        stranger = next(unit for unit in STRANGERS if unit not in kinds)
-        said = await inquiry.ask(self._first(stranger, self._tables[0]), brief=True)
+        stranger = next((unit for unit in STRANGERS if unit not in kinds and self._questions(unit)), None)
+        if stranger is None:
+            return
+        said = await inquiry.ask(self._questions(stranger)[0], brief=True)
         alike = [unit for unit, kind in kinds.items() if not said.silent and kind == said.kind]
         if len(alike) < 2:  # noqa: PLR2004 - one alone cannot be mistaken for another
             return
@@ -203,7 +229,7 @@ class Scan:
             avoid = [(s.start, s.stop) for s in self._settings.avoided if (s.unit, s.table) == (unit, table)]
             findings.charts[table] = Chart(
                 bits=table.bits, most=self._settings.max_bits if table.bits else self._settings.max_block,
-                first=wish.first or 0, last=LAST if wish.last is None else wish.last, avoid=avoid,
+                first=wish.first or 0, last=self._last, avoid=avoid,
             )  # fmt: skip
         self._survey = Survey(inquiry, findings, behind=units - 1)
         await self._survey.run(inquiry.left // units)

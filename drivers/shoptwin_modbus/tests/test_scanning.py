@@ -251,6 +251,32 @@ async def test_the_budget_ends_the_search_for_units(scan, device):
     assert not report.finished
 
 
+def chatty(function, first, last):
+    """Answer a question for identification with one object, and that there is another."""
+    return bytes([function, 0x0E, 1, 0x83, 0xFF if first < last else 0, first + 1, 1, first, 1, 65])
+
+
+@pytest.mark.parametrize(("budget", "pages"), [(6, 5), (400, 16)], ids=["budget", "pages"])
+async def test_an_identification_without_end(scan, device, budget, pages):
+    """A device that tells one object at a time is heard within the budget, and for no more than a few pages."""
+    told = []
+
+    def endless(unit, function, start, count):
+        if function != 43:
+            return device.answer(unit, function, start, count)
+        told.append(time.monotonic())
+        return chatty(function, len(told) - 1, 255)
+
+    device.put(0, 1, 2, 3)
+    device.before = endless
+    report = await scan(units=(1,), tables=("holding",), last=5, budget=budget, rate=50)
+    assert len(device.requests) == report.requests <= budget
+    assert len(told) == pages
+    assert len(report.units[0].identity) == pages
+    assert report.finished is (budget > 6)
+    assert told[-1] - told[0] >= 0.02 * (pages - 1) * 0.95
+
+
 async def test_the_rate_is_kept(scan, device):
     """Requests come no faster than declared."""
     device.put(0, *range(10))
@@ -268,13 +294,52 @@ async def test_the_rate_is_kept(scan, device):
     assert gaps[len(gaps) // 2] >= 0.015
 
 
+def touched(device):
+    """Return every (function, address) that was asked for."""
+    return {(f, a) for _, f, start, count in device.requests if f != 43 for a in range(start, start + count)}
+
+
 async def test_what_must_be_avoided(scan, device):
-    """Addresses that the settings avoid are in no request."""
+    """Addresses that the settings avoid are in no request, and what lies between them is found."""
     device.put(0, *range(40))
     report = await scan(units=(1,), avoid=("holding:0-4", "holding:10-12"), tables=("holding",))
-    assert ranges(report.units[0]) == [(5, 9), (13, 39)] or ranges(report.units[0])[0] == (13, 39)
-    for _, _, start, count in device.requests:
-        assert not any(shy in range(start, start + count) for shy in (0, 1, 2, 3, 4, 10, 11, 12))
+    assert ranges(report.units[0]) == [(5, 9), (13, 39)]
+    assert not touched(device) & {(3, shy) for shy in (0, 1, 2, 3, 4, 10, 11, 12)}
+
+
+async def test_nothing_is_asked_for_outside_the_window(scan, device):
+    """Where `avoid` covers the window of a table a unit is looked for in the next one, and never beside the window."""
+    device.put(0, *range(200))
+    report = await scan(units=(1,), avoid=("holding:65-80",), first=70, last=80, tables=("holding", "input"))
+    assert ranges(report.units[0]) == []
+    assert ranges(report.units[0], "input") == [(70, 80)]
+    assert touched(device) <= {(4, address) for address in range(70, 81)}
+
+
+async def test_a_table_that_is_avoided_as_a_whole(scan, device):
+    """A table that must not be touched is not touched at all, not even at its last address; the others are."""
+    device.put(0, *range(20))
+    report = await scan(units=(1,), avoid=("holding:0-65535", "input:0-65535"), last=50)
+    assert touched(device)
+    assert {function for function, _ in touched(device)} <= {1, 2}
+    assert [unit.unit for unit in report.units] == [1]
+
+
+async def test_a_scan_that_may_ask_for_nothing(scan, device):
+    """Where nothing at all may be asked for, that is said with its cure, and nothing is sent."""
+    with pytest.raises(DriverError, match="avoid") as caught:
+        await scan(units=(1,), avoid=("holding:0-65535",), tables=("holding",))
+    assert "--tables" in caught.value.hint
+    assert device.requests == []
+
+
+async def test_units_that_may_be_asked_for_nothing(scan, device):
+    """Units that may be asked for nothing are named, and the others are scanned."""
+    device.put(0, *range(8))
+    report = await scan(units=(1, 2), avoid=("holding:0-65535@2",), tables=("holding",))
+    assert [unit.unit for unit in report.units] == [1]
+    assert any("unit 2" in note and "avoid" in note for note in report.notes)
+    assert {unit for unit, *_ in device.requests} == {1}
 
 
 async def test_a_cancelled_scan_lets_go(scan, device):
