@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _IN_USE = (
     "is in use",
-    "end the daemon (systemctl stop shoptwin) or other program that has it open, or write it alike in each url",
+    "end the daemon (systemctl stop shoptwin) or other program that talks there, or write it alike in each url",
 )
 
 CURES: dict[int, tuple[str, str]] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoptwin.sdk import NotConnected
 from shoptwin_modbus.wire import identification
+from shoptwin_modbus.wire.claim import Claim
 from shoptwin_modbus.wire.counters import Counters
 from shoptwin_modbus.wire.frames import read
 from shoptwin_modbus.wire.rtu import RtuLink
@@ -38,6 +39,7 @@ class Wire:
         self.counters = Counters()
         self._transactions = Transactions(transaction)
         self._debts: Debts = {} if debts is None else debts
+        self._claim = Claim(target)
         self._link: Link | None = None
         self._free = asyncio.Semaphore(in_flight if target.checked else 1)
         self._opening = asyncio.Lock()
@@ -93,6 +95,7 @@ class Wire:
         """Let go of the connection; a request that waits for its reply fails."""
         self._closed = True
         self._drop()
+        self._claim.release()
 
     async def _ask(self, request: Request, timing: Timing, unlike: Request | None, counters: Counters) -> bytes:
         await self._turn(request.unit, timing.pause)
@@ -135,6 +138,7 @@ class Wire:
                 self._drop()
             self._check_open()
             if self._link is None:
+                self._claim.take()
                 link = self._make()
                 await link.open(timing.timeout)
                 self._link = link
