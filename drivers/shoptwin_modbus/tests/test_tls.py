@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
 import socket
@@ -114,6 +115,27 @@ async def read(plugin, url, **files):
 async def test_read_over_tls(plugin, plant, serve):
     """A device whose certificate the plant's authority signed is read."""
     assert await read(plugin, await serve(plant.sign("plc")), ca_file=plant.file) == 7
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_a_port_that_hangs_up_on_tls(plugin, plant, reset):
+    """A device that closes the connection when TLS begins, as plain Modbus ones may, is told to know no TLS there."""
+
+    async def hang_up(reader, writer):
+        if not reset:
+            await reader.read(1000)
+            writer.close()
+        else:
+            await reader.read(1)
+            writer.transport.abort()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0, limit=2)
+    try:
+        with pytest.raises(NotConnected, match="does not speak TLS") as caught:
+            await read(plugin, f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}", ca_file=plant.file)
+    finally:
+        server.close()
+    assert "tcp://" in caught.value.hint
 
 
 async def test_certificate_itself_is_trusted(plugin, plant, serve):

@@ -40,6 +40,7 @@ UNTRUSTED = frozenset({18, 19, 20, 21})
 OTHER_NAME = frozenset({62, 64})
 """... for one of another host or address."""
 _WANTS_ONE = "it may want a certificate of ours: set cert_file and key_file"
+_NO_TLS = "check the port (802 is usual), or write tcp:// where the device has no TLS"
 _REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "DECRYPT_ERROR")
 
 
@@ -57,6 +58,16 @@ def why_not(target: Target, cause: BaseException | None, timeout: float) -> NotC
             "it refuses the baud rate, the parity or the stop bits: check them in the url, or take another adapter "
             "(a pseudo terminal takes parity=N alone)",
         )
+    return _refused(target, cause, timeout)
+
+
+def _refused(target: Target, cause: BaseException | None, timeout: float) -> NotConnected:
+    """Return the error for what the system said."""
+    if target.scheme == "tls" and isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError):
+        return NotConnected(
+            f"{target} closed the connection as TLS began: most likely it does not speak TLS there",
+            f"{_NO_TLS}; or it has no free connection left: close other Modbus clients",
+        )
     number = cause.errno if isinstance(cause, OSError) else None
     if number is None and (found := re.search(r"\[Errno (\d+)\]", str(cause))):
         number = int(found[1])  # a name with several addresses: asyncio joins what each was refused with
@@ -67,7 +78,9 @@ def why_not(target: Target, cause: BaseException | None, timeout: float) -> NotC
         return NotConnected(
             f"{target} did not answer within {timeout:g} s", "check its power, its address and firewalls"
         )
-    return NotConnected(f"{target} cannot be opened: {cause}", "check the url of this device")
+    return NotConnected(
+        f"{target} cannot be opened: {str(cause) or type(cause).__name__}", "check the url of this device"
+    )
 
 
 def broken_off(target: Target, cause: BaseException | None, *, heard: bool) -> NotConnected | AuthFailed:
@@ -86,6 +99,15 @@ def broken_off(target: Target, cause: BaseException | None, *, heard: bool) -> N
     return NotConnected(f"{target} closed the connection", "it is made anew")
 
 
+def no_modbus(target: Target) -> NotConnected:
+    """Return the error for what answers, but never with a proper reply."""
+    return NotConnected(
+        f"{target} answers, but not in Modbus",
+        "check the port (502 is usual): another kind of server may be there; and the url: tcp:// for Modbus TCP, "
+        "rtu+tcp:// for a converter that passes RTU frames on",
+    )
+
+
 def _tls(target: Target, cause: ssl.SSLError) -> NotConnected | AuthFailed:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _untrusted(target, cause)
@@ -98,7 +120,7 @@ def _tls(target: Target, cause: ssl.SSLError) -> NotConnected | AuthFailed:
         return AuthFailed(f"{target} refused us ({reason.lower().replace('_', ' ')})", cure)
     return NotConnected(
         f"{target} does not speak TLS as it should ({reason.lower().replace('_', ' ')})",
-        "check the port (802 is usual), or write tcp:// where the device has no TLS",
+        _NO_TLS,
     )
 
 
