@@ -11,6 +11,7 @@ CURES = {
     "BadOutOfRange": "the device refuses this request: check the type, and the address that it ends at",
     "BadTimeout": "nobody answers for this tag: check the unit (slave) number, and a serial line's rate",
     "BadDecodingError": "what is there is no value of this type: check type and order of words (CDAB)",
+    "garbled": "it answers, but not in proper Modbus: check the port (502 is usual) and the url's tcp:// or rtu+tcp://",
     "BadConfigurationError": "the device was not asked: its settings or the tag's own forbid it (avoid, max_block; a "
     "waveform's rate)",
 }  # fmt: skip

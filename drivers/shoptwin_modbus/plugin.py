@@ -79,7 +79,7 @@ class ModbusPlugin:
         """Return what looks at an address, which needs no type."""
         from shoptwin_modbus.discovery.peeking import ModbusPeeker  # noqa: PLC0415 - as above
 
-        return ModbusPeeker(settings, address)
+        return ModbusPeeker(settings, str(self.parse_address(address)) if by_profile(address) else address)
 
 
 plugin = ModbusPlugin()

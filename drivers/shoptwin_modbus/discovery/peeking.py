@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from shoptwin_modbus.addresses.manuals import written
 from shoptwin_modbus.discovery.findings import unpack
 from shoptwin_modbus.discovery.plausible import Reading, weigh
 from shoptwin_modbus.poll.planning import Block, Reach
+from shoptwin_modbus.wire.causes import no_modbus
 from shoptwin_modbus.wire.replies import ELSEWHERE, Garbled, Refused
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ WORDS = {
     10: "the gateway finds no way to it", 11: "the unit behind the gateway does not answer",
 }  # fmt: skip
 """Refusals in words."""
+GAP = 0.1
+"""Seconds between two requests at least: as many as a scan sends by default, which old devices bear."""
 REMEMBERED = 120
 """Readings that are weighed, the latest."""
 BETTER = 12
@@ -59,12 +63,14 @@ class ModbusPeeker:
         self._first: dict[int, int] = {}
         self._changed: set[int] = set()
         self._readings = 0
+        self._next = 0.0
 
     async def connect(self) -> None:
         """Reach the device, and find out how much around the address can be read.
 
         Raises:
-            NotConnected, Timeout: it is not there. BadAddress: nothing can be read at the address.
+            NotConnected, Timeout: it is not there, or is no Modbus device. BadAddress: nothing can be read at the
+                address.
         """
         from shoptwin_modbus.wire.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing must not
 
@@ -72,13 +78,15 @@ class ModbusPeeker:
         await self._wire.dial(self._settings.timing)
         refusal = await self._reach()
         if self._block is None:
-            why = WORDS.get(refusal.code, str(refusal)) if refusal else "it sends no proper reply, or none at all"
+            why = WORDS.get(refusal.code, str(refusal)) if refusal else "`avoid` covers it"
             raise BadAddress(f"{self._place}{self._suffix} cannot be read: {why}", self._cure(refusal))
         await self._look_back()
 
     def _cure(self, refusal: Refused | None) -> str:
         """Return what to try where an address cannot be read."""
-        if refusal is not None and refusal.code in ELSEWHERE:
+        if refusal is None:
+            return "ask for another one, or take it out of `avoid`"
+        if refusal.code in ELSEWHERE:
             asked = f"unit {self._unit} was asked: name the one that is meant ({self._place}@7)"
             return f"{asked}; those that answer are found with: shoptwin scan"
         if meant := written(self._start, self._table.name.lower()):
@@ -92,10 +100,11 @@ class ModbusPeeker:
         """Find the largest block from the address on that is served; return the last refusal.
 
         Raises:
-            Timeout: nobody answers.
+            Timeout: nobody answers. NotConnected: what answers does not speak Modbus.
         """
         refusal: Refused | None = None
         silence: Timeout | None = None
+        garbled = False
         for count in AHEAD:
             block = self._span(self._start, count)
             if block is None or (silence is not None and count > FEW):
@@ -107,12 +116,15 @@ class ModbusPeeker:
             except Timeout as error:  # a device may say nothing to what it does not know
                 silence = error
             except Garbled:
-                continue
+                garbled = True
             else:
                 self._block = block
                 break
-        if self._block is None and refusal is None and silence is not None:
-            raise silence
+        if self._block is None and refusal is None:
+            if garbled:
+                raise no_modbus(self._settings.target)
+            if silence is not None:
+                raise silence
         return refusal
 
     async def _look_back(self) -> None:
@@ -137,6 +149,9 @@ class ModbusPeeker:
     async def _ask(self, block: Block) -> tuple[int, ...]:
         if self._wire is None:
             raise NotConnected("it is not connected", "connect first")
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(0.0, self._next - clock()))
+        self._next = clock() + GAP
         return unpack(block, await self._wire.ask(block, self._settings.timing))
 
     async def look(self) -> PeekView:

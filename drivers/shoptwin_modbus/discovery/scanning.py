@@ -14,6 +14,7 @@ from shoptwin_modbus.discovery.inquiry import Inquiry, Spent
 from shoptwin_modbus.discovery.survey import Survey
 from shoptwin_modbus.poll.planning import Block
 from shoptwin_modbus.target import BAUDS, PARITIES
+from shoptwin_modbus.wire.causes import no_modbus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +55,7 @@ class Scan:
         self._settings_left = 0
         self._survey: Survey | None = None
         self._complete = True
+        self._garbled = False
 
     async def run(self) -> ScanReport:
         """Scan.
@@ -88,7 +90,7 @@ class Scan:
                 "with --units, --tables, --from and --to, or give it more with --budget"
             )
         if not self._found:
-            self._notes.append(self._cures())
+            self._notes.append(str(no_modbus(self._target)) if self._garbled else self._cures())
         return self._report("", finished=self._complete)
 
     def _cures(self) -> str:
@@ -134,6 +136,7 @@ class Scan:
                 await self._study(inquiry, unit, len(units) - n)
         finally:
             self._requests = inquiry.requests
+            self._garbled |= wire.counters.garbled > 0
 
     def _hear(self, inquiry: Inquiry, what: str) -> None:
         self._requests = inquiry.requests

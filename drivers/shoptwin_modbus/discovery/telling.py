@@ -130,7 +130,6 @@ def _as_bits(values: NDArray[Any]) -> float:
 
 def _as_decimals(values: NDArray[Any]) -> float:
     """Return the bits of values that are all rounded to a few decimals; infinite where they are not."""
-    kind = values.dtype.type
     kind, bits = values.dtype.type, int(np.finfo(values.dtype).nmant) - SPARE
     if np.max(np.abs(values)) >= 2**bits:
         return math.inf

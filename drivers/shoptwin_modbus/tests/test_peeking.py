@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+import time
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
-from shoptwin.sdk import BadAddress, NotConnected, Peeking, Scanning, Timeout, Verdict
+from shoptwin.sdk import BadAddress, NotConnected, Peeking, Scanning, ScanWish, Timeout, Verdict
 from shoptwin_modbus.target import ModbusSettings
+
+
+@pytest.fixture
+def brisk(monkeypatch):
+    """Ask without pauses, as devices of tests can bear it."""
+    monkeypatch.setattr("shoptwin_modbus.discovery.peeking.GAP", 0.0)
+
+
+pytestmark = pytest.mark.usefixtures("brisk")
 
 
 @pytest.fixture
@@ -187,3 +200,75 @@ def test_addresses_that_are_none(plugin, text):
     """What is no address is refused before anything is opened."""
     with pytest.raises(BadAddress):
         plugin.peek(ModbusSettings(url="tcp://127.0.0.1"), text)
+
+
+async def test_a_peek_is_paced(peek, device, monkeypatch):
+    """Requests come at a pace that old devices bear, from the first on."""
+    monkeypatch.setattr("shoptwin_modbus.discovery.peeking.GAP", 0.03)
+    device.put(10, 1, 2)
+    times = []
+
+    def timed(*request):
+        times.append(time.monotonic())
+        return device.answer(*request)
+
+    device.before = timed
+    peeker = await peek(device.port, "holding:10")
+    await peeker.look()
+    assert len(times) > 8
+    assert times[-1] - times[0] >= 0.03 * (len(times) - 1) * 0.95
+    assert sorted(b - a for a, b in pairwise(times))[len(times) // 2] >= 0.02
+
+
+async def test_an_address_by_its_profile(peek, device):
+    """A profile's name is an address here as everywhere, with its unit or without."""
+    device.floats(0, 230.5, 231.5)
+    view = await (await peek(device.port, "sdm630/voltage_l1")).look()
+    assert view.address == "input:0"
+    device.floats(0, 230.5, unit=7)
+    assert (await (await peek(device.port, "sdm630/voltage_l1@7")).look()).address == "input:0@7"
+
+
+def test_a_profile_that_is_none(plugin):
+    """An unknown register of a profile is told with the nearest."""
+    with pytest.raises(BadAddress) as caught:
+        plugin.peek(ModbusSettings(url="tcp://127.0.0.1"), "sdm630/voltage_l9")
+    assert "voltage_l1" in caught.value.hint
+
+
+async def test_what_is_to_be_avoided_is_not_looked_at(peek, device):
+    """An address of `avoid` is refused as what it is, and nothing is asked for."""
+    with pytest.raises(BadAddress, match="avoid") as caught:
+        await peek(device.port, "holding:5", avoid=("holding:5",))
+    assert "avoid" in caught.value.hint
+    assert device.requests == []
+
+
+@pytest.fixture
+async def stranger():
+    """Return the port of a server that answers, but in another language."""
+
+    async def serve(reader, writer):
+        with suppress(OSError):
+            while await reader.read(100):
+                writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def test_what_answers_in_another_language(peek, stranger):
+    """Where another kind of server answers, that is said, and not that a type were wrong."""
+    with pytest.raises(NotConnected, match="not in Modbus") as caught:
+        await peek(stranger, "holding:0")
+    assert "check the port" in caught.value.hint
+
+
+async def test_a_scan_of_what_answers_in_another_language(plugin, stranger):
+    """A scan says so too."""
+    settings = ModbusSettings(url=f"tcp://127.0.0.1:{stranger}", timeout="200ms")
+    report = await plugin.scan(settings, ScanWish(units=(1,), rate=1000), lambda _: None)
+    assert report.units == ()
+    assert "not in Modbus" in report.notes[-1]

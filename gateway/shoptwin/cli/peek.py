@@ -26,6 +26,8 @@ QUIET = 12
 """Readings where there is no terminal and no --count."""
 ENOUGH = 3
 """Readings from which on a type that is merely possible is named for the configuration."""
+FASTEST = 100_000_000
+"""Nanoseconds between two readings at least."""
 MOST_UNLIKELY = 3
 """Unlikely ways to read it that are shown beside the others, where there is a terminal to look at."""
 
@@ -33,7 +35,8 @@ MOST_UNLIKELY = 3
 @click.command(short_help="What stands at an address whose type nobody knows.")
 @click.argument("url", metavar="URL|DEVICE")
 @click.argument("address")
-@click.option("--every", type=Duration(), default="1s", show_default=True, metavar="TIME", help="How often to read it.")
+@click.option("--every", type=Duration(), default="1s", show_default=True, metavar="TIME",
+              help="How often to read it; 100ms at least.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), default=None, metavar="N",
               help="How many readings. Else until Ctrl-C; without a terminal 12.")  # fmt: skip
 @settings_option
@@ -60,6 +63,8 @@ def peek(
     from shoptwin.domain.errors import ShoptwinError  # noqa: PLC0415
     from shoptwin.domain.ports import Peeking  # noqa: PLC0415 - numpy comes with it
 
+    if every < FASTEST:
+        raise click.BadParameter("100ms is the least: the device has other work", param_hint="--every")
     drivers = plugins()
     target = find(url, drivers, glance(drivers, config_path, url), settings, where=as_given(ctx))
     plugin = target.plugin

@@ -12,7 +12,7 @@ from shoptwin.acquire.scaling import Scaling
 from shoptwin.domain import quality
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.errors import ShoptwinError, Timeout
-from shoptwin.domain.ports import Advising, Polled, Subscribed
+from shoptwin.domain.ports import Advising, Polled, Subscribed, Talking
 from shoptwin.domain.tag import TagTable
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ PATIENCE_SECONDS = 15.0
 
 Reading = dict[str, Any]
 
+GARBLED = "garbled"
+"""In the place of BadDecodingError where the driver could not even use the reply."""
 _ANY = "the device says so of this value: look at its own diagnosis, and at the tag's address in the configuration"
 _CURES = {
     "BadDeviceFailure": "the device tells of a failure of its own: look at its diagnosis",
@@ -69,9 +71,11 @@ async def _probe(device: Device, table: TagTable, plugin: Plugin, where: Sequenc
     finally:
         await connection.aclose()
     named = shlex.join([device.name, *where])
+    garbled = isinstance(connection, Talking) and connection.talk().garbled > 0
     for reading in readings.values():
         if not reading["good"] and "cure" not in reading:
-            reading["cure"] = cure(reading["status"], plugin, named)
+            what = GARBLED if garbled and reading["status"] == "BadDecodingError" else reading["status"]
+            reading["cure"] = cure(what, plugin, named)
     return readings
 
 

@@ -168,7 +168,8 @@ class Advising(Protocol):
     def cure(self, status: str, device: str) -> str:
         """Return what a Bad quality of one tag means here and what to do, empty where that goes for any device.
 
-        `status` is a StatusCode by name (`BadNodeIdUnknown`); `device` is how a command names the device, to be put
+        `status` is a StatusCode by name (`BadNodeIdUnknown`), or `garbled` where no reply could even be used;
+        `device` is how a command names the device, to be put
         behind it as it is (`shoptwin browse {device}`): its name, and where the configuration is that has it.
         """
 

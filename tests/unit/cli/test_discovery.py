@@ -74,7 +74,7 @@ def test_scan(shoptwin: Any, url: str) -> None:
     command = re.search(r"^  shoptwin (peek .*)$", found.stdout, re.MULTILINE)
     assert command
     assert command[1] == f"peek {url} holding:20"
-    peeked = shoptwin(*shlex.split(command[1]), "--every", "30ms", "--count", "20")
+    peeked = shoptwin(*shlex.split(command[1]), "--every", "100ms", "--count", "20")
     assert peeked.exit_code == 0
     assert 'address = "holding:20:float32"' in peeked.stdout
 
@@ -125,6 +125,8 @@ def test_scan_finds_nobody(shoptwin: Any) -> None:
         (["discover", "plc"], "no device (there is no configuration that names any)"),
         (["peek", "http://192.0.2.10", "holding:1"], "no driver knows http://"),
         (["peek", "tcp://192.0.2.10", "holding:1", "--every", "soon"], "is not a duration"),
+        (["peek", "tcp://192.0.2.10", "holding:1", "--every", "0s"], "100ms is the least"),
+        (["peek", "tcp://192.0.2.10", "holding:1", "--every", "99ms"], "100ms is the least"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -204,7 +206,7 @@ def test_no_such_address(shoptwin: Any, url: str) -> None:
 
 def test_peek_as_json(shoptwin: Any, url: str) -> None:
     """As JSON it is one document a line for each reading."""
-    lines = shoptwin("peek", url, "holding:20", "--every", "20ms", "--count", "15", "--json").stdout.splitlines()
+    lines = shoptwin("peek", url, "holding:20", "--every", "100ms", "--count", "15", "--json").stdout.splitlines()
     told = [json.loads(line) for line in lines]
     assert [each["readings"] for each in told] == list(range(1, 16))
     assert told[-1]["candidates"][0]["address"] == "holding:20:float32"
@@ -214,7 +216,7 @@ def test_peek_as_json(shoptwin: Any, url: str) -> None:
 
 def test_peek_without_a_terminal(shoptwin: Any, url: str) -> None:
     """Without a terminal the last view is printed once, and says what cannot be told."""
-    found = shoptwin("peek", url, "holding:21@1", "--every", "20ms", "--count", "3")
+    found = shoptwin("peek", url, "holding:21@1", "--every", "100ms", "--count", "3")
     assert found.exit_code == 0
     assert "holding:21, 3 readings" in found.stdout
     assert found.stdout.count("address = ") == 1
@@ -275,7 +277,7 @@ def test_a_scan_that_is_stopped(url: str) -> None:
 
 def test_peek_on_a_terminal(url: str) -> None:
     """On a terminal peek is live until Ctrl-C, and then prints the last view for copying."""
-    terminal = Terminal("peek", url, "holding:20", "--every", "30ms")
+    terminal = Terminal("peek", url, "holding:20", "--every", "100ms")
     terminal.until("read as")
     terminal.until("changes smoothly")
     terminal.until("22 readings")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socketserver
 import subprocess
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -249,3 +252,40 @@ def test_replay(shoptwin: Any, tmp_path: Any) -> None:
     assert nowhere.stderr.endswith("No such file or directory\ncure: Create the folder first, or name another\n")
     machine.write_text('[[machine]]\nname = "pump-1"\nnam = 1\n')
     assert shoptwin("replay", str(recording), "--out", str(out)).exit_code == 78
+
+
+def test_probe_of_what_does_not_speak_modbus(shoptwin: Any, tmp_path: Any) -> None:
+    """Where another kind of server answers the cure is the port, not the type of the value."""
+
+    class Other(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                while self.request.recv(100):
+                    self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    path = tmp_path / "shoptwin.toml"
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Other) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        path.write_text(
+            f"""
+            [gateway]
+            site = "a"
+            name = "b"
+            [[device]]
+            name = "plc1"
+            driver = "modbus"
+            url = "tcp://127.0.0.1:{server.server_address[1]}"
+            [[machine]]
+            name = "m"
+            [[machine.tag]]
+            name = "t"
+            device = "plc1"
+            address = "holding:100:float32"
+            role = "other"
+            """
+        )
+        told = " ".join(shoptwin("check", "--config", str(path), "--probe").output.split())
+        server.shutdown()
+    assert "not in proper Modbus: check the port" in told
+    assert "order of words" not in told
