@@ -168,13 +168,28 @@ class TagLists:
         if want is float:
             return self._number(cell, at, comma=comma)
         if get_origin(want) is tuple:
-            return [self._number(part, at, comma=comma) for part in _APART.split(cell.strip("; "))]
+            return self._numbers(cell, at, comma=comma)
         return self._labels(cell, at) if get_origin(want) is dict else cell
+
+    def _numbers(self, cell: str, at: Path, *, comma: bool) -> list[float | str]:
+        """Return the numbers of a list; a comma alone may separate two, or stand before the decimals of one."""
+        parts = _APART.split(cell.strip("; "))
+        if comma and len(parts) == 1 and "," in cell:
+            cures = f"write {cell.replace(',', ' ')} for several values"
+            if cell.count(",") == 1:
+                one = cell.replace(",", ".")
+                cures += f", or {one}{'0' if _THOUSANDS.fullmatch(one) else ''} for one"
+            self._problems.add(at, f"can be read in two ways ({cell})", cures)
+            parts = cell.split(",")
+        return [self._number(part, at, comma=comma) for part in parts]
 
     def _number(self, text: str, at: Path, *, comma: bool) -> float | str:
         if comma and _THOUSANDS.fullmatch(text):
             whole, part = text.replace(".", ""), text.replace(".", ",")
             self._problems.add(at, f"can be read in two ways ({text})", f"write {part} or {whole}")
+        if "_" in text:
+            self._problems.add(at, f"is no number as a table writes it ({text})", f"write {text.replace('_', '')}")
+            text = text.replace("_", "")
         if comma and "." not in text:
             text = text.replace(",", ".")
         for kind in (lambda word: int(word, 0), float):
