@@ -14,7 +14,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
 from shoptwin.acquire.reporting import Reporting
-from shoptwin.alarms.gateway import device_conditions
+from shoptwin.alarms.gateway import device_conditions, part_lost
 from shoptwin.alarms.health import HEALTH, health_condition
 from shoptwin.domain.device import DeviceHealth
 
@@ -127,6 +127,12 @@ class Pipeline:
         connected = change.health is DeviceHealth.CONNECTED
         doubtful = self.bad_data.device(change.device, connected, change.time)
         self._inform((*doubtful, *device_conditions(change)), self.clock.now())
+
+    def parts(self, device: str, silent: Sequence[str]) -> None:
+        """Take note of what does not answer behind a device that is connected; mostly nothing."""
+        now = self.clock.now()
+        doubtful = self.bad_data.parts(device, lost=bool(silent), now=now)
+        self._inform((*doubtful, part_lost(device, silent, now)), now)
 
     # 2. Several times a second: windows of the machines that have news, for the worker thread.
 

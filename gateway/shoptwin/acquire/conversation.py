@@ -45,6 +45,8 @@ class Conversation:
     def __init__(
         self, device: Device, memories: Memories | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.silent: tuple[str, ...] = ()
+        """Parts that do not answer: from the look that said so until one that says that they do."""
         self._past = Talk()
         self._connection: Connection | None = None
         self._talks = False
@@ -65,6 +67,8 @@ class Conversation:
         """
         self._learn()
         if (talk := self._talk()) is not None:
+            known = {**dict.fromkeys(self.silent, False), **talk.parts}
+            self.silent = tuple(part for part, answers in known.items() if not answers)
             self._journal.tell(talk)
 
     def end(self) -> None:

@@ -86,6 +86,11 @@ BY_CONDITION: Mapping[str, tuple[str, ...]] = {
         "at the device: may this user log in and read, is the account locked",
         "then `shoptwin reload`: the gateway does not try again by itself, so as not to lock the account",
     ),
+    "part-lost": (
+        "is what does not answer switched on? Its power, its cable and plug, the bus behind it",
+        "its unit number, baud rate and parity, against the configuration; no two units may have one number",
+        "`shoptwin status` names all that does not answer; then `shoptwin check --probe`",
+    ),
     "late": (
         "the period of the device: longer, or other periods for its slow tags",
         "`shoptwin status --devices`: time-outs and latency, units that do not answer",

@@ -59,6 +59,13 @@ DEVICE_KINDS: Mapping[str, Kind] = {
     "quarantined": Kind(
         "<device>.quarantined", Priority.HIGH, 0, 0, "a driver failed and is left alone until a reload"
     ),
+    "part-lost": Kind(
+        "<device>.part-lost",
+        Priority.MEDIUM,
+        30 * SECOND,
+        30 * SECOND,
+        "a unit or node behind a device does not answer: its limits are not watched",
+    ),
     "late": Kind(
         "<device>.late", Priority.LOW, 3 * MINUTE, 5 * MINUTE, "a device does not keep its period: polls are left out"
     ),

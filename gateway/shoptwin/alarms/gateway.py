@@ -10,7 +10,7 @@ from shoptwin.domain.errors import StoreCorrupt
 from shoptwin.domain.timing import DAY, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shoptwin.domain.device import DeviceChange
     from shoptwin.domain.errors import ModelError, ShoptwinError, StoreError
@@ -57,6 +57,19 @@ def device_doubts(device: str, missed: float, skew: float | None, now: int) -> t
         Condition(f"_gateway/{device}.clock-skew", off, now, value=skew, limit=SKEW,
                   text=clock if off else f"the clock of {device} agrees with the gateway's"),
     )  # fmt: skip
+
+
+MOST_NAMED = 5
+"""Parts that are named in the text of an alarm where there are more."""
+
+
+def part_lost(device: str, silent: Sequence[str], now: int) -> Condition:
+    """Tell whether something that answers for itself behind a connected device does not: a unit, a node."""
+    named = ", ".join(silent[:MOST_NAMED]) + (
+        f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
+    )
+    text = f"{device} does not reach {named}: what is read there has no value" if silent else f"all of {device} answers"
+    return Condition(f"_gateway/{device}.part-lost", bool(silent), now, value=float(len(silent)), limit=0.0, text=text)
 
 
 EXPIRES_WITHIN = 60 * DAY

@@ -98,6 +98,9 @@ class Caretaker:
             *(assess_failed(machine, failed.get(machine), now) for machine in gateway.pipeline.machines),
             *(doubt for task in gateway.devices.values() for doubt in _doubts(task, gateway.clock)),
         )
+        for task in gateway.devices.values():
+            if task.health is DeviceHealth.CONNECTED:
+                gateway.pipeline.parts(task.device.name, task.conversation.silent)
         self._quarantined()
         self._count()
 

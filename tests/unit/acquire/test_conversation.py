@@ -116,6 +116,21 @@ def test_a_new_connection_that_knows_nothing_yet_takes_nothing_back() -> None:
     assert [line["event"] for line in lines] == ["does not answer", "refuses addresses", "answers again"]
 
 
+def test_what_is_silent_is_so_until_it_is_said_to_answer() -> None:
+    """A part that is silent stays so over a new connection that knows nothing of it yet."""
+    conversation = Conversation(Device("plc1", "modbus", SECOND))
+    for talk, silent in (
+        (Talk(parts={"unit 7": False, "unit 8": True}), ("unit 7",)),
+        (Talk(parts={"unit 8": False}), ("unit 7", "unit 8")),
+        (Talk(parts={"unit 7": True}), ("unit 8",)),
+        (Talk(parts={"unit 7": True, "unit 8": True}), ()),
+    ):
+        conversation.begin(Teller([talk]))
+        conversation.look()
+        assert conversation.silent == silent
+        conversation.end()
+
+
 def told(talks: Sequence[tuple[Talk, float]]) -> list[tuple[str, str]]:
     """The lines, with what they name, that these talks make, each looked at so many seconds after the one before."""
     now = 0.0

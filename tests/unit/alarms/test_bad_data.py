@@ -66,6 +66,32 @@ def test_a_bad_tag_whose_device_is_lost_afterwards_becomes_unknown(table, delta:
     assert bad.active is True
 
 
+@pytest.mark.parametrize("status", [StatusCode.BAD_TIMEOUT, StatusCode.BAD_COMMUNICATION_ERROR])
+def test_tags_that_nobody_answers_for_while_a_part_is_lost(table, delta: Delta, status: StatusCode) -> None:
+    """While a part of a device is lost, what nobody answers for there is unknown; what a device says itself is not."""
+    judge = BadData(table)
+    judge.judge(delta(("p-temp", 1, NAN, int(status)), ("p-flow", 1, NAN, FAILED), ("p-count", 1, NAN, TIMEOUT)))
+    (unknown,) = judge.parts("plc1", lost=True, now=2)
+    assert (unknown.alarm, unknown.active, unknown.time) == ("press-3/temp.bad", None, 2)
+    assert judge.parts("plc1", lost=True, now=3) == ()
+    assert judge.judge(delta(("p-temp", 4, NAN, int(status)))) == ()
+    (failed,) = judge.judge(delta(("p-temp", 5, NAN, FAILED)))
+    assert failed.active is True
+    judge.judge(delta(("p-temp", 6, NAN, int(status))))
+    assert judge.parts("plc1", lost=False, now=7) == ()
+    (bad,) = judge.judge(delta(("p-temp", 8, NAN, int(status))))
+    assert bad.active is True
+
+
+def test_a_reload_keeps_that_a_part_is_lost(table, delta: Delta) -> None:
+    """After a reload what nobody answers for is still unknown."""
+    judge = BadData(table)
+    judge.parts("plc1", lost=True, now=1)
+    judge.configure(table)
+    (unknown,) = judge.judge(delta(("p-temp", 2, NAN, TIMEOUT)))
+    assert unknown.active is None
+
+
 def test_a_reload_keeps_what_was_told_and_what_is_lost(table, machines, delta: Delta) -> None:
     """After a reload the lost device is still lost, and a tag that was bad is not told twice."""
     judge = BadData(table)

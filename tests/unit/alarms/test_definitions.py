@@ -25,9 +25,11 @@ def test_every_alarm_that_can_occur_is_defined(machines, devices) -> None:
         "pump-1/temp.hi", "pump-1/temp.bad", "pump-1/health.abnormal",
         "_gateway/press-3.assess-failed", "_gateway/pump-1.assess-failed",
         "_gateway/plc1.not-connected", "_gateway/plc1.auth-failed", "_gateway/plc1.quarantined",
-        "_gateway/plc1.late", "_gateway/plc1.clock-skew", "_gateway/plc1.certificate-expiring",
+        "_gateway/plc1.part-lost", "_gateway/plc1.late", "_gateway/plc1.clock-skew",
+        "_gateway/plc1.certificate-expiring",
         "_gateway/plc2.not-connected", "_gateway/plc2.auth-failed", "_gateway/plc2.quarantined",
-        "_gateway/plc2.late", "_gateway/plc2.clock-skew", "_gateway/plc2.certificate-expiring",
+        "_gateway/plc2.part-lost", "_gateway/plc2.late", "_gateway/plc2.clock-skew",
+        "_gateway/plc2.certificate-expiring",
         "_gateway/model.rejected", "_gateway/store.full", "_gateway/store.corrupt", "_gateway/clock.invalid",
         "_gateway/learning.failed",
     ])  # fmt: skip

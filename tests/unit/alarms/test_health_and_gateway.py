@@ -16,6 +16,7 @@ from shoptwin.alarms.gateway import (
     device_doubts,
     learning_failed,
     models_rejected,
+    part_lost,
     store_corrupt,
     store_full,
 )
@@ -202,3 +203,24 @@ def test_a_certificate_is_told_60_days_before_its_end() -> None:
     assert "shoptwin trust accept" in told.text
     assert not certificate_expiring("plc1", {"gateway": T + 60 * DAY}, T).active
     assert not certificate_expiring("plc1", {}, T).active
+
+
+def test_a_part_that_does_not_answer_is_told_by_name() -> None:
+    """What does not answer behind a device is named, up to five of it, and counted; nothing is no condition."""
+    told = part_lost("plc1", ["unit 7"], T)
+    assert (told.alarm, told.active, told.value) == ("_gateway/plc1.part-lost", True, 1.0)
+    assert told.text == "plc1 does not reach unit 7: what is read there has no value"
+    many = part_lost("plc1", [f"unit {n}" for n in range(1, 9)], T)
+    assert (many.value, many.text.count("unit ")) == (8.0, 5)
+    assert "unit 5 and 3 more" in many.text
+    assert part_lost("plc1", [], T).active is False
+
+
+def test_one_hiccup_of_a_part_is_no_alarm(machines, devices) -> None:
+    """A part must be away for half a minute before it is told, and back for as long before that is over."""
+    book = AlarmBook(define(machines, devices))
+    for second, silent in ((0, ["unit 7"]), (20, []), (21, ["unit 7"]), (50, ["unit 7"])):
+        assert book.apply([part_lost("plc1", silent, T + second * SECOND)], T + second * SECOND) == ()
+    (raised,) = book.apply([part_lost("plc1", ["unit 7"], T + 51 * SECOND)], T + 51 * SECOND)
+    assert raised.definition.key == "_gateway/plc1.part-lost"
+    assert raised.state.raised_at == T + 21 * SECOND

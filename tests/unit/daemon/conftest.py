@@ -13,6 +13,7 @@ import pytest
 from shoptwin import config
 from shoptwin.daemon.gateway import Gateway
 from shoptwin.domain.batch import SampleBatch
+from shoptwin.domain.device import Talk
 from shoptwin.domain.tag import ValueKind
 from shoptwin.runtime.clock import SystemClock
 
@@ -38,6 +39,8 @@ class World:
 
     values: dict[str, float | str] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
+    status: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, bool] = field(default_factory=dict)
     connects: int = 0
     connecting: Callable[[], Exception | None] = lambda: None
     profile: dict[str, str] = field(default_factory=dict)
@@ -86,10 +89,14 @@ class Connection:
             SampleBatch.of(
                 group.name, kind, [point.tag for point, _ in some], [value for _, value in some],
                 source_time=[self._world.times.get(point.address.text, 0) for point, _ in some],
+                status=[self._world.status.get(point.address.text, 0) for point, _ in some],
             )
             for kind, some in ((ValueKind.F8, numbers), (ValueKind.STR, texts))
             if some
         ]  # fmt: skip
+
+    def talk(self) -> Talk:
+        return Talk(parts=dict(self._world.parts))
 
 
 @dataclass

@@ -10,6 +10,7 @@ import pytest
 from shoptwin.domain.alarm import Annunciation, EventKind
 from shoptwin.domain.device import DeviceHealth
 from shoptwin.domain.errors import AuthFailed, ConfigError
+from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.timing import SECOND
 from shoptwin.serve.client import Client
 from shoptwin.store.ledger import load_events, pending
@@ -94,6 +95,24 @@ async def test_a_limit_that_a_reload_changes_is_held_against_what_is_live(box, d
         await gateway.reload()
         await until(lambda: standing(gateway) == {"press/temp.hi"})
         assert box.world.connects == 1
+
+
+async def test_a_part_that_is_lost_is_one_alarm_of_its_device(box, device, machine, until) -> None:
+    """A unit that does not answer is told by its device's alarm, and by none of the tags that nobody answers for."""
+    box.world.status = {"press.temp": int(StatusCode.BAD_TIMEOUT), "mill.temp": int(StatusCode.BAD_SENSOR_FAILURE)}
+    box.world.parts = {"unit 1": True, "unit 7": False}
+    box.write(device(), machine("press"), machine("mill"))
+    async with box.running() as gateway:
+
+        def said(key: str) -> bool | None:
+            state = gateway.pipeline.book[key][1]
+            return None if state.held_since else state.condition
+
+        await until(lambda: said("_gateway/plc.part-lost"))
+        assert "unit 7" in gateway.pipeline.book["_gateway/plc.part-lost"][1].text
+        await until(lambda: said("press/temp.bad") is None and said("mill/temp.bad"))
+        box.world.parts, box.world.status = {"unit 1": True, "unit 7": True}, {}
+        await until(lambda: said("_gateway/plc.part-lost") is False and said("press/temp.bad") is False)
 
 
 async def test_a_tag_that_a_reload_adds_or_drops_leaves_every_other_connection_alone(
