@@ -14,6 +14,7 @@ from shoptwin.daemon.gateway import Gateway
 from shoptwin.daemon.lock import alone
 from shoptwin.domain.errors import ConfigError, ShoptwinError
 from shoptwin.runtime import logs
+from shoptwin.runtime.background import Errands
 from shoptwin.runtime.clock import Clock, ScaledClock, SystemClock
 from shoptwin.runtime.notify import notify
 
@@ -69,6 +70,7 @@ def _first(group: BaseExceptionGroup[ShoptwinError]) -> ShoptwinError:
 
 async def _run(gateway: Gateway) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.set_default_executor(Errands())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, gateway.reload_soon)

@@ -20,8 +20,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from shoptwin.domain.errors import PublishError
-from shoptwin.publish.background import in_thread
 from shoptwin.publish.connection import refusal, tls_context, translate
+from shoptwin.runtime.background import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -98,6 +98,28 @@ def test_ctrl_c_ends_cleanly(slave: Any, daemon: Any) -> None:
     assert "Traceback" not in gateway.log
 
 
+SLOW_NAMES = """
+import socket, time
+resolve = socket.getaddrinfo
+def slow(host, *rest, **more):
+    if host == "plc.invalid":
+        time.sleep(60)
+    return resolve(host, *rest, **more)
+socket.getaddrinfo = slow
+"""
+
+
+def test_sigterm_does_not_wait_for_a_name_server(daemon: Any, tmp_path: Path) -> None:
+    """A name that nobody answers for holds up neither the end of the daemon nor its exit code."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_NAMES)
+    gateway = daemon(PLC.format(port=1).replace("127.0.0.1:1", "plc.invalid"))
+    gateway.start(env={"PYTHONPATH": str(tmp_path)})
+    gateway.until(lambda status: "did not answer" in str(status["devices"]))
+    began = time.monotonic()
+    assert gateway.stop() == 0
+    assert time.monotonic() - began < 5
+
+
 def test_kill_tells_the_will(press: Any) -> None:
     """After kill -9 the broker says for the daemon that it is offline, and not on purpose."""
     _, heard, gateway = press
