@@ -70,6 +70,8 @@ class DeviceTask:
         self.reason = ""
         self.since = clock.now()
         """When it came into this health, ns UTC."""
+        self.began = self.since
+        """Since when it is counted."""
         self.breaker = Breaker()
         self.statistics = Statistics()
         self.conversation = Conversation(device, memories)
@@ -223,6 +225,7 @@ class DeviceTask:
             "breaker": (BreakerState.CLOSED if self.health is DeviceHealth.CONNECTED else self.breaker.state).value,
             "tags": len(self._tags),
             "period_s": self.device.period / 1e9,
+            "counted_since": iso(self.began),
             **self.statistics.report(),
             **self.conversation.report(),
         }

@@ -61,7 +61,7 @@ def status(client: Client, tags: bool, devices: bool, follow: bool, as_json: boo
     _head(found, zone)
     _devices(found["devices"], found["degraded"])
     if devices:
-        _talks(found["devices"])
+        _talks(found["devices"], zone)
     _machines(found["machines"], zone)
     if tags:
         title("tags")
@@ -125,15 +125,17 @@ def _troubles(device: dict[str, Any]) -> Iterator[str]:
         yield f"refuses {some(addresses, MOST_NAMED)} ({status_}): left out, and tried again now and then"
 
 
-def _talks(devices: list[dict[str, Any]]) -> None:
-    title("talk with the devices since the start")
+def _talks(devices: list[dict[str, Any]], zone: PlantTime) -> None:
+    title("talk with the devices")
     for device in devices:
-        for n, line in enumerate(_talk(device)):
+        for n, line in enumerate(_talk(device, zone)):
             click.echo(f"{device['device'] if not n else '':<18}  {line}")
 
 
-def _talk(device: dict[str, Any]) -> Iterator[str]:
+def _talk(device: dict[str, Any], zone: PlantTime) -> Iterator[str]:
     """Say in figures how the talk with a device goes; what its driver does not tell is left out."""
+    if since := device.get("counted_since"):  # of a reload that touched it, where that was later than the start
+        yield f"counted since {zone.day(since)}"
     if "requests" in device:
         yield ", ".join(counted(device[key], *words) for key, words in _COUNTED.items())
         yield f"{device['bytes_sent']:,} bytes sent, {device['bytes_received']:,} received"

@@ -48,6 +48,7 @@ class Daemon:
         device = {
             "device": "plc1", "driver": "modbus", "health": "lost", "reason": "no route to host", "tags": 1, "polls": 7,
             "missed_polls": 0, "bad_samples": 2, "errors": {}, "latency_p50_ms": 4.0,
+            "counted_since": NOW,
             "latency_p99_ms": 9.5, "late_polls": 3, "skew_s": -0.25, "breaker": "open", "requests": 1021, "timeouts": 4,
             "garbled": 1, "retries": 2, "bytes_sent": 12252, "bytes_received": 90000, "exceptions": {"2": 6, "6": 1},
             "parts": {"unit 1": True, "unit 7": False},

@@ -36,7 +36,8 @@ def test_status_of_the_talk(shoptwin: Any, daemon: Any) -> None:
     assert daemon
     found = shoptwin("status", "--devices").output
     for told in (
-        "plc1                1,021 requests, 4 time-outs, 1 garbled reply, 2 retries",
+        "plc1                counted since 2",
+        "1,021 requests, 4 time-outs, 1 garbled reply, 2 retries",
         "12,252 bytes sent, 90,000 received",
         "code 2 6 times, code 6 once",
         "7 polls, 3 late, 0 missed", "4 ms (p50), 9.5 ms (p99)", "0.25 s ahead", "breaker open",

@@ -133,6 +133,7 @@ async def test_a_tag_that_a_reload_adds_or_drops_leaves_every_other_connection_a
             assert gateway.devices["plc"] is kept
             assert kept.statistics.polls >= polls
             await until(lambda: gateway.devices["other"].health is DeviceHealth.CONNECTED)
+            assert gateway.devices["other"].report()["counted_since"] > kept.report()["counted_since"]
         assert box.world.connects == 4
 
 
