@@ -188,7 +188,7 @@ class Scan:
         """
         barred = [unit for unit in self._units if not self._questions(unit)]
         if len(barred) == len(self._units):
-            raise DriverError("`avoid` leaves nothing to ask for", NARROWED)
+            raise BadWish("`avoid` leaves nothing to ask for", NARROWED)
         if barred:
             self._notes.append(f"`avoid` leaves nothing to ask {_listed(barred)} for: {NARROWED}")
 

@@ -327,7 +327,7 @@ async def test_a_table_that_is_avoided_as_a_whole(scan, device):
 
 async def test_a_scan_that_may_ask_for_nothing(scan, device):
     """Where nothing at all may be asked for, that is said with its cure, and nothing is sent."""
-    with pytest.raises(DriverError, match="avoid") as caught:
+    with pytest.raises(BadWish, match="avoid") as caught:
         await scan(units=(1,), avoid=("holding:0-65535",), tables=("holding",))
     assert "--tables" in caught.value.hint
     assert device.requests == []

@@ -169,8 +169,8 @@ class Advising(Protocol):
         """Return what a Bad quality of one tag means here and what to do, empty where that goes for any device.
 
         `status` is a StatusCode by name (`BadNodeIdUnknown`), or `garbled` where no reply could even be used;
-        `device` is how a command names the device, to be put
-        behind it as it is (`shoptwin browse {device}`): its name, and where the configuration is that has it.
+        `device` is how a command names the device, to be put behind it as it is (`shoptwin browse {device}`): its name,
+        and where the configuration is that has it.
         """
 
 

@@ -165,7 +165,7 @@ def test_a_modbus_device_by_its_name(
     config = tmp_path / "shoptwin.toml"
     device = f'[[device]]\nname = "plc1"\ndriver = "modbus"\nurl = "{url}"\nunit = 7\navoid = ["holding:0-19"]\n'
     config.write_text(f'[gateway]\nsite = "a"\nname = "b"\n{device}')
-    peeked = shoptwin("peek", "plc1", "holding:20", "--every", "5ms", "--count", "2", "--json")
+    peeked = shoptwin("peek", "plc1", "holding:20", "--every", "100ms", "--count", "2", "--json")
     assert peeked.exit_code == 0, peeked.output
     assert min(cell["address"] for cell in json.loads(peeked.stdout.splitlines()[0])["cells"]) == 20
     scanned = shoptwin("scan", "modbus", "plc1", "--units", "7", "--tables", "holding", "--rate", "1000")
@@ -221,7 +221,7 @@ def test_peek_without_a_terminal(shoptwin: Any, url: str) -> None:
     assert "holding:21, 3 readings" in found.stdout
     assert found.stdout.count("address = ") == 1
     assert "more certain" in found.stdout
-    still = shoptwin("peek", url, "holding:0", "--every", "5ms", "--count", "3").stdout
+    still = shoptwin("peek", url, "holding:0", "--every", "100ms", "--count", "3").stdout
     assert 'address = "holding:0:int16"' in still
     once = shoptwin("peek", url, "holding:0", "--count", "1").stdout
     assert "one reading tells no type" in " ".join(once.split())
