@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncua import ua
@@ -24,7 +26,7 @@ from shoptwin_opcua.space.services import in_chunks, read, value_of
 from shoptwin_opcua.wire.decode import BAD, Row, data_value, skip_node_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from shoptwin.sdk import SampleBatch
     from shoptwin_opcua.session.channel import Channel
@@ -55,21 +57,31 @@ class Result(NamedTuple):
     rows: list[Row]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Gap:
     group: str
     targets: Sequence[Target]
     since: int
     until: int
+    left: deque[_Turn] | None = None
+    """What is still to be read, those first that have begun; None while it is not known who has a history."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Turn:
     """What is still to be read of one node."""
 
     target: Target
     since: int
+    """The StartTime that it was asked for, which stays while a server goes on from a continuation point."""
+    last: int
+    """Until when it was read."""
     point: bytes | None = None
+
+    @classmethod
+    def begin(cls, target: Target, since: int) -> _Turn:
+        """Read from a time on."""
+        return cls(target, since, since)
 
 
 class History:
@@ -83,6 +95,10 @@ class History:
         self._task: asyncio.Task[None] | None = None
         self._kept: dict[int, bool] = {}
         """By tag: whether the server has a history of it."""
+        self._beside = _NODES
+        """Nodes that are read side by side: no more than the server turns out to have continuation points."""
+        self._lost: dict[str, int] = {}
+        """How many nodes were given up, by why."""
         self.filled = 0
         """Values that were read."""
 
@@ -93,8 +109,8 @@ class History:
 
     @property
     def busy(self) -> bool:
-        """Whether there are gaps that are not filled yet."""
-        return bool(self._gaps)
+        """Whether there are gaps that are not filled yet, or values of them that were not taken."""
+        return bool(self._gaps) or not self._ready.empty()
 
     def take(self) -> list[SampleBatch]:
         """Return what has been read since the last call. Raises what nobody foresaw."""
@@ -119,48 +135,95 @@ class History:
     async def _run(self) -> None:
         tries = 0
         while self._gaps:
+            gap = self._gaps[0]
             try:
-                await self._fill(self._gaps[0])
-            except Refused as error:
-                self._server.notes["history"] = f"refused: {code_name(error.status)}"
+                await self._fill(gap)
             except DriverError as error:
                 tries += 1
                 if tries < _TRIES:
                     await asyncio.sleep(_AGAIN)
                     continue
-                self._server.notes["history"] = f"given up: {error}"
+                await self._give_up(gap, code_name(error.status) if isinstance(error, Refused) else str(error))
+            self._tell()
+            tries = 0
             self._gaps.popleft()
 
     async def _fill(self, gap: _Gap) -> None:
-        left = deque(_Turn(target, gap.since) for target in await self._with_history(gap.targets))
-        while left and gap.since < gap.until:
-            turns = [left.popleft() for _ in range(min(len(left), _NODES))]
+        """Read what is left of a gap. Where it fails in between, another call goes on from there."""
+        if gap.left is None:
+            kept = await self._with_history(gap.targets)
+            gap.left = deque(_Turn.begin(target, gap.since) for target in kept if gap.since < gap.until)
+        while gap.left:
+            turns = self._next(gap.left)
+            answers = await self._ask(turns, gap.until)
+            for turn in turns:
+                gap.left.remove(turn)
             columns, count = Columns(), 0
-            for turn, result in zip(turns, await self._ask(turns, gap.until), strict=True):
-                rows = [row for row in result.rows if turn.since < row.source_time < gap.until]
-                for row in rows:
-                    if row.status not in _NONE:
+            for turn, result in zip(turns, answers, strict=True):
+                for row in result.rows:
+                    if turn.last < row.source_time < gap.until and row.status not in _NONE:
                         columns.put(turn.target, row)
                         count += 1
-                self._go_on(turn, result, rows, left)
+            self._go_on(gap, gap.left, list(zip(turns, answers, strict=True)))
             self.filled += count
-            if count:
-                self._server.notes["history"] = f"{self.filled} values of outages were read"
+            self._tell()
             for batch in columns.batches(gap.group):
                 await self._ready.put(replace(batch, backfill=True))
             await asyncio.sleep(count / RATE)
 
-    def _go_on(self, turn: _Turn, result: Result, rows: list[Row], left: deque[_Turn]) -> None:
-        """Put a node of which there is more back into the line."""
-        if result.status == StatusCodes.BadNoContinuationPoints and self._server.limits.history > 1:
-            self._server.limits.history = 1  # the server has few: one node at a time then
-            left.append(turn)
-        elif result.status >= BAD:
-            self._kept[turn.target.tag] = result.status == StatusCodes.BadNoContinuationPoints
+    def _next(self, left: deque[_Turn]) -> list[_Turn]:
+        """Return what the next request asks for: it has one StartTime for all of its nodes."""
+        side_by_side = [turn for turn in islice(left, self._beside) if turn.since == left[0].since]
+        return side_by_side[: self._server.limits.history]
+
+    def _go_on(self, gap: _Gap, left: deque[_Turn], answered: Sequence[tuple[_Turn, Result]]) -> None:
+        """Put nodes of which there is more back into the line: those that have begun before all others."""
+        refused = [turn for turn, result in answered if result.status == StatusCodes.BadNoContinuationPoints]
+        begun = [self._rest(turn, result, gap.until) for turn, result in answered if turn not in refused]
+        left.extendleft(turn for turn in reversed(begun) if turn is not None)
+        if not refused:
+            return
+        points = sum(turn.point is not None for turn in left)
+        if points or len(answered) > 1:  # it has few: as many nodes at a time then, each to its end
+            self._beside = max(1, points)
+            left.extend(refused)
+        else:
+            self._lose(refused, code_name(StatusCodes.BadNoContinuationPoints))
+
+    def _rest(self, turn: _Turn, result: Result, until: int) -> _Turn | None:
+        """Return what is still to be read of a node after an answer, None where that was all."""
+        last = max(turn.last, result.rows[-1].source_time if result.rows else 0)
+        if result.status == StatusCodes.BadContinuationPointInvalid and turn.last > turn.since:
+            return _Turn.begin(turn.target, turn.last)  # it was needed for another request (Part 4, 7.9)
+        if result.status >= BAD:
+            if result.status not in _NONE:
+                self._kept[turn.target.tag] = False
+                self._lose([turn], code_name(result.status))
         elif result.point:
-            left.appendleft(_Turn(turn.target, turn.since, result.point))
-        elif len(result.rows) >= _PER_NODE and rows:  # it has cut off without a word
-            left.appendleft(_Turn(turn.target, rows[-1].source_time))
+            return _Turn(turn.target, turn.since, last, result.point)
+        elif len(result.rows) >= _PER_NODE and last < until:  # it has cut off without a word
+            if last > turn.last:
+                return _Turn.begin(turn.target, last)
+            self._lose([turn], "the server tells the same values again and again")
+        return None
+
+    async def _give_up(self, gap: _Gap, why: str) -> None:
+        """Read no more of a gap; the server need not remember where it would go on."""
+        if gap.since < gap.until:
+            self._lose(gap.targets if gap.left is None else gap.left, why)
+        if open_ := [turn for turn in gap.left or () if turn.point]:
+            with suppress(DriverError):
+                await self._ask(open_, gap.until, release=True)
+
+    def _lose(self, turns: Collection[_Turn], why: str) -> None:
+        if turns:
+            self._lost[why] = self._lost.get(why, 0) + len(turns)
+
+    def _tell(self) -> None:
+        told = [f"{self.filled} values of outages were read"] if self.filled else []
+        told += [f"given up for {count} nodes: {why}" for why, count in self._lost.items()]
+        if told:
+            self._server.notes["history"] = "; ".join(told)
 
     async def _with_history(self, targets: Sequence[Target]) -> list[Target]:
         asked = [target for target in targets if target.node is not None and target.tag not in self._kept]
@@ -170,14 +233,16 @@ class History:
             self._kept[target.tag] = bool(level & _HISTORY_READ)
         return [target for target in targets if target.node is not None and self._kept[target.tag]]
 
-    async def _ask(self, turns: list[_Turn], until: int) -> list[Result]:
+    async def _ask(self, turns: list[_Turn], until: int, *, release: bool = False) -> list[Result]:
+        """Read on, or let the server forget where it goes on."""
+
         async def ask(part: list[_Turn]) -> list[Result]:
             details = ua.ReadRawModifiedDetails(
-                IsReadModified=False, StartTime=_date(min(turn.since for turn in part)), EndTime=_date(until),
+                IsReadModified=False, StartTime=_date(part[0].since), EndTime=_date(until),
                 NumValuesPerNode=_PER_NODE, ReturnBounds=False,
             )  # fmt: skip
             nodes = [ua.HistoryReadValueId(NodeId=t.target.node, ContinuationPoint=t.point) for t in part]
-            parameters = ua.HistoryReadParameters(details, ua.TimestampsToReturn.Both, False, nodes)
+            parameters = ua.HistoryReadParameters(details, ua.TimestampsToReturn.Both, release, nodes)
             return await self._channel.raw(ua.HistoryReadRequest(Parameters=parameters), results)
 
         return await in_chunks(turns, self._server.limits, "history", ask)

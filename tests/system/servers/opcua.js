@@ -29,6 +29,8 @@ const { values: args } = parseArgs({
     "max-nodes-per-browse": { type: "string", default: "0" },
     "max-items-per-call": { type: "string", default: "0" },
     "max-browse-points": { type: "string", default: "0" }, // continuation points a session
+    untold: { type: "boolean", default: false }, // it does not tell how many these are
+    "max-history-points": { type: "string", default: "0" }, // the same for HistoryRead
     "references-per-node": { type: "string", default: "0" }, // that one answer to Browse has at most
     "max-subscriptions": { type: "string", default: "0" }, // a session
     "max-monitored": { type: "string", default: "0" }, // items of the whole server
@@ -60,6 +62,16 @@ const URI = "urn:shoptwin:test";
 const STAMP = new Date(Date.UTC(2020, 0, 2, 3, 4, 5, 678));
 
 const subscriptions = (server) => Object.values(server.engine._sessions).flatMap((each) => each.publishEngine.subscriptions);
+
+// node-opcua leaves out what its own source has as a comment: a session has so many points, what needs another is refused.
+function fewHistoryPoints(most) {
+  const { ContinuationPointManager } = require("node-opcua-address-space");
+  const registers = ContinuationPointManager.prototype.registerHistoryReadRaw;
+  ContinuationPointManager.prototype.registerHistoryReadRaw = function (asked, values, where) {
+    const refused = values.length > asked && this.hasReachedMaximum(most);
+    return refused ? { statusCode: StatusCodes.BadNoContinuationPoints, values: [] } : registers.call(this, asked, values, where);
+  };
+}
 
 async function main() {
   const pki = args.pki || fs.mkdtempSync(path.join(os.tmpdir(), "shoptwin-opcua-"));
@@ -112,6 +124,9 @@ async function main() {
   await server.initialize();
 
   const space = server.engine.addressSpace;
+  if (args.untold)
+    space.findNode("ns=0;i=2735").bindVariable({ get: () => new Variant({ dataType: DataType.UInt16, value: 0 }) }, true);
+  if (+args["max-history-points"]) fewHistoryPoints(+args["max-history-points"]);
   for (let i = 0; i < +args.namespaces; i++) space.registerNamespace(`urn:shoptwin:other:${i}`);
   const namespace = space.registerNamespace(URI);
   const folder = namespace.addFolder("ObjectsFolder", { browseName: "Machine", nodeId: "s=Machine" });
@@ -225,6 +240,7 @@ async function main() {
       subscriptions: server.engine.currentSubscriptionCount,
       created: server.engine.cumulatedSessionCount,
       channels: server.currentChannelCount,
+      points: Object.values(server.engine._sessions).reduce((sum, each) => sum + each.continuationPointManager._map.size, 0),
     }),
     // how the last session that was opened is secured
     session: () => {
