@@ -26,7 +26,7 @@ from shoptwin_opcua.space.services import in_chunks, read, value_of
 from shoptwin_opcua.wire.decode import BAD, Row, data_value, skip_node_id
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from shoptwin.sdk import SampleBatch
     from shoptwin_opcua.session.channel import Channel
@@ -188,7 +188,7 @@ class History:
             self._beside = max(1, points)
             left.extend(refused)
         else:
-            self._lose(refused, code_name(StatusCodes.BadNoContinuationPoints))
+            self._lose(len(refused), code_name(StatusCodes.BadNoContinuationPoints))
 
     def _rest(self, turn: _Turn, result: Result, until: int) -> _Turn | None:
         """Return what is still to be read of a node after an answer, None where that was all."""
@@ -198,26 +198,26 @@ class History:
         if result.status >= BAD:
             if result.status not in _NONE:
                 self._kept[turn.target.tag] = False
-                self._lose([turn], code_name(result.status))
+                self._lose(1, code_name(result.status))
         elif result.point:
             return _Turn(turn.target, turn.since, last, result.point)
         elif len(result.rows) >= _PER_NODE and last < until:  # it has cut off without a word
             if last > turn.last:
                 return _Turn.begin(turn.target, last)
-            self._lose([turn], "the server tells the same values again and again")
+            self._lose(1, "the server tells the same values again and again")
         return None
 
     async def _give_up(self, gap: _Gap, why: str) -> None:
         """Read no more of a gap; the server need not remember where it would go on."""
         if gap.since < gap.until:
-            self._lose(gap.targets if gap.left is None else gap.left, why)
+            self._lose(len(gap.targets if gap.left is None else gap.left), why)
         if open_ := [turn for turn in gap.left or () if turn.point]:
             with suppress(DriverError):
                 await self._ask(open_, gap.until, release=True)
 
-    def _lose(self, turns: Collection[_Turn], why: str) -> None:
-        if turns:
-            self._lost[why] = self._lost.get(why, 0) + len(turns)
+    def _lose(self, nodes: int, why: str) -> None:
+        if nodes:
+            self._lost[why] = self._lost.get(why, 0) + nodes
 
     def _tell(self) -> None:
         told = [f"{self.filled} values of outages were read"] if self.filled else []

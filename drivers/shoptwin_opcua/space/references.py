@@ -43,6 +43,7 @@ async def references(
 
     Raises:
         BadAddress: with `strict`, a node is not there.
+        NotConnected: the server has no continuation point even for one node alone.
     """
 
     async def ask(part: list[ua.NodeId]) -> list[ua.BrowseResult]:
@@ -52,14 +53,17 @@ async def references(
             NodesToBrowse=[_description(node, reference_type, forward, classes) for node in part],
         )
         answer = await channel.call(ua.BrowseRequest(Parameters=parameters), ua.BrowseResponse)
+        found = list(answer.Results)
+        if any(map(_refused, found)):
+            _fewer(channel, server, part, found)
         # At once, before more is browsed: a session has few continuation points (Part 4, 7.9).
-        return await _continued(channel, server, list(answer.Results))
+        return await _continued(channel, server, found)
 
     results = await in_chunks(nodes, server.limits, "browse", ask)
-    left = [i for i, result in enumerate(results) if result.StatusCode.value == StatusCodes.BadNoContinuationPoints]
-    few = await in_chunks([nodes[i] for i in left], server.limits, "points", ask)
-    for i, result in zip(left, few, strict=True):
-        results[i] = result
+    while left := [i for i, result in enumerate(results) if _refused(result)]:
+        few = await in_chunks([nodes[i] for i in left], server.limits, "points", ask)
+        for i, result in zip(left, few, strict=True):
+            results[i] = result
     for node, result in zip(nodes, results, strict=True):
         if strict and result.StatusCode.value >= BAD:
             raise BadAddress(f"{node.to_string()}: {code_name(result.StatusCode.value)}", "browse one level higher")
@@ -75,6 +79,20 @@ def _description(node: ua.NodeId, reference_type: int, forward: bool, classes: i
         NodeClassMask=classes,
         ResultMask=ua.BrowseResultMask.All,
     )
+
+
+def _refused(result: ua.BrowseResult) -> bool:
+    return bool(result.StatusCode.value == StatusCodes.BadNoContinuationPoints)
+
+
+def _fewer(channel: Channel, server: Server, asked: Sequence[ua.NodeId], found: Sequence[ua.BrowseResult]) -> None:
+    """Browse as many nodes together from now on as the server had continuation points for, whatever it says of them."""
+    if len(asked) == 1:
+        raise NotConnected(
+            f"{channel.url} has no continuation point left, and cannot tell all that {asked[0].to_string()} has",
+            "close other clients of the server, or raise its MaxBrowseContinuationPoints; it is asked again",
+        )
+    server.limits.lower("points", max(1, sum(bool(result.ContinuationPoint) for result in found)))
 
 
 async def _continued(channel: Channel, server: Server, results: list[ua.BrowseResult]) -> list[ua.BrowseResult]:

@@ -17,7 +17,7 @@ from shoptwin_opcua.errors import refused
 from shoptwin_opcua.reading import feed
 from shoptwin_opcua.space.limits import ASKED, READ, Limits, of_server
 from shoptwin_opcua.space.references import references
-from shoptwin_opcua.space.services import in_chunks
+from shoptwin_opcua.space.services import Server, in_chunks
 from shoptwin_opcua.wire.decode import Row
 
 TOLD = st.one_of(
@@ -85,6 +85,33 @@ async def test_continuation_points_are_few(serve, connected):
         found = await references(connection._channel, connection._server, [machine] * 6, 47)
     assert len({len(each) for each in found}) == 1
     assert len(found[0]) > 30
+
+
+async def test_continuation_points_are_fewer_than_told(serve, connected):
+    """Where the server does not tell how few they are, that is found out, and every node is browsed whole."""
+    server = serve(nodes=30, max_browse_points=3, references_per_node=5, untold=True)
+    async with connected(server) as connection:
+        machine = ua.NodeId("Machine", connection._server.namespaces.index("urn:shoptwin:test"))
+        assert "continuation points" not in connection.talk().notes.get("limits", "")
+        found = await references(connection._channel, connection._server, [machine] * 20, 47)
+    assert len({len(each) for each in found}) == 1
+    assert len(found[0]) > 30
+    assert connection._server.limits.points == 3
+
+
+async def test_no_continuation_point_at_all():
+    """A node for which the server has no continuation point is an error that says what to do, and not an empty one."""
+
+    class Channel:
+        url = "opc.tcp://plc"
+
+        async def call(self, request, _):
+            none = ua.StatusCode(ua.StatusCodes.BadNoContinuationPoints)
+            return ua.BrowseResponse(Results=[ua.BrowseResult(none) for _ in request.Parameters.NodesToBrowse])
+
+    with pytest.raises(NotConnected, match="cannot tell all that ns=2;i=0 has") as error:
+        await references(Channel(), Server(), [ua.NodeId(n, 2) for n in range(5)], 47)
+    assert "close other clients" in error.value.hint
 
 
 async def test_a_group_without_room_is_read(serve, connected, names):
