@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shoptwin_opcua.reading.subscription import Item
     from shoptwin_opcua.session.channel import Channel
     from shoptwin_opcua.settings import Settings
+    from shoptwin_opcua.space.resolve import Target
     from shoptwin_opcua.space.services import Server
     from shoptwin_opcua.wire.publication import Publication
 
@@ -112,27 +113,27 @@ class Feed:
                 await self._offer(group)
         self._begun()
 
-    async def _offer(self, group: Group) -> bool:
+    async def _offer(self, group: Group) -> None:
         """Subscribe to a group; where the server has no room for it, and it may be read instead, have it read."""
         known = self._watched.count
         try:
-            await self._subscribe(group)
+            targets = await self._subscribe(group)
         except Refused as error:
             if error.status not in NO_ROOM or self._settings.mode != "auto":
                 raise
             await self._unsubscribe(self._watched.drop(known))
             if group not in self._paced.groups:
                 self._paced.add(group, asyncio.get_running_loop().time(), code_name(error.status))
-            return False
-        return True
+            return
+        self._record.begun(group.name, targets, self._paced.drop(group))
 
-    async def _subscribe(self, group: Group) -> None:
+    async def _subscribe(self, group: Group) -> list[Target]:
         """Create what watches a group: one subscription, or more where the server has a limit of their nodes."""
         targets = await resolve(self._channel, self._server, group.points)
         for part in chunks(targets, self._server.limits.watched or len(targets)):
             subscription = Subscription(self._channel, self._server, self._settings, group)
             await self._create(subscription, self._watched.add(subscription, part))
-        self._record.begun(group.name, targets)
+        return targets
 
     async def _create(self, subscription: Subscription, items: list[Item]) -> None:
         await subscription.create(asyncio.get_running_loop().time(), len(self._subscriptions))
@@ -191,8 +192,7 @@ class Feed:
         if self._server.reads:
             return
         for group in self._paced.groups:
-            if await self._offer(group):
-                self._paced.drop(group)
+            await self._offer(group)
         self._begun()
 
     async def _rebuild(self, lost: list[Subscription], why: str) -> None:

@@ -67,9 +67,10 @@ class Paced:
         """Read a group from now on."""
         self._turns.append(_Turn(group, now, why))
 
-    def drop(self, group: Group) -> None:
-        """Read it no longer."""
+    def drop(self, group: Group) -> float:
+        """Read it no longer; return when it was read last, 0 where it never was."""
         self._turns = [turn for turn in self._turns if turn.group is not group]
+        return self._polling.drop(group)
 
     async def read(self, now: float) -> list[SampleBatch]:
         """Read the group that is due, if any. Raises NotConnected, Timeout."""

@@ -103,6 +103,11 @@ class Polling:
         plan.doubtful |= columns.unrated or plan.reading.lost or bool(self._server.unlearned)
         return columns.batches(group.name, self._server.clock())
 
+    def drop(self, group: Group) -> float:
+        """Forget how a group was read; return when that was last, 0 where it never was."""
+        plan = self._plans.pop(group.name, None)
+        return 0.0 if plan is None else plan.last
+
     async def _plan(self, group: Group) -> _Plan:
         now = asyncio.get_running_loop().time()
         plan = self._plans.get(group.name)

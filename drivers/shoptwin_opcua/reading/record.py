@@ -45,9 +45,12 @@ class Record:
         """Return what was read of history since the last call."""
         return self._history.take()
 
-    def begun(self, group: str, targets: Sequence[Target]) -> None:
-        """Fill the gap of these nodes between the former connection and now."""
-        self._history.fill(group, targets, self._since, self._clock())
+    def begun(self, group: str, targets: Sequence[Target], last: float = 0.0) -> None:
+        """Fill the gap of these nodes between the former connection, or `last` on this one, and now."""
+        if last:
+            self.missed(group, targets, last)
+        else:
+            self._history.fill(group, targets, self._since, self._clock())
 
     def missed(self, group: str, targets: Sequence[Target], last: float) -> None:
         """Fill the gap of these nodes between the last that came and now."""

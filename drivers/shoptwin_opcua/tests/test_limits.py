@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -14,7 +15,7 @@ from shoptwin.sdk import NotConnected, StatusCode
 from shoptwin.testing.streams import take, values
 from shoptwin.testing.watch_opcua import OpcUaWatch
 from shoptwin_opcua.errors import refused
-from shoptwin_opcua.reading import feed
+from shoptwin_opcua.reading import feed, record
 from shoptwin_opcua.space.limits import ASKED, READ, Limits, of_server
 from shoptwin_opcua.space.references import references
 from shoptwin_opcua.space.services import Server, in_chunks
@@ -165,6 +166,37 @@ async def test_what_is_refused_once_is_offered_again(serve, connected, names, mo
             server.do("set", name="Int32", type="Int32", value=77)
             await take(stream, lambda found: 0 in found and found[0][-1].value == 77)
             assert server.do("counts")["subscriptions"] == 1
+
+
+async def test_what_was_read_is_no_gap(serve, connected, names, monkeypatch):
+    """A group that was read until it was subscribed to has its gap there, and not from the connection's start on."""
+    monkeypatch.setattr(feed, "AGAIN", 0.5)
+    server = serve(nodes=20, max_monitored=10, own="gap", history=1000, period=20)
+    told, since = [], 0
+
+    async def listen(stream, connection, until):
+        nonlocal since
+        async with asyncio.timeout(30):
+            async for batch in stream:
+                told.extend(batch.source_time.tolist() if batch.backfill else ())
+                since = json.loads(connection.memory() or "{}").get("since", since)
+                if until(connection.talk().notes):
+                    return
+
+    async with connected(server, mode="subscribe") as other:
+        await take(other.batches([names(*(f"n{i}" for i in range(9)))]), lambda found: len(found) == 9)
+        async with connected(server, history_max="10m", memory='{"since": 1}') as connection:
+            stream = connection.batches([names("n0", "n1")])
+            await listen(stream, connection, lambda notes: since > 1 and "reading" in notes)
+            assert told
+            await asyncio.sleep(2 * record.MARGIN / 1e9)
+            told.clear()
+            freed = time.time_ns()
+            await other.aclose()
+            await listen(stream, connection, lambda notes: "reading" not in notes)
+            await listen(stream, connection, lambda _: since > freed + record.MARGIN)
+    assert told
+    assert min(told) > freed - 1.5 * record.MARGIN
 
 
 async def test_a_subscription_that_was_ordered_is_not_read(serve, connected, names):
