@@ -12,6 +12,7 @@ from asyncua.ua.object_ids import ObjectIds
 from shoptwin.sdk import BadAddress, BrowseWish, TagCandidate
 from shoptwin_opcua.address import NodeAddress, parse
 from shoptwin_opcua.discovery.details import Details
+from shoptwin_opcua.discovery.fields import Fields, bodies
 from shoptwin_opcua.discovery.roles import guess
 from shoptwin_opcua.discovery.walk import walk
 from shoptwin_opcua.errors import code_name
@@ -55,13 +56,18 @@ async def candidates(
             f"the server does not have the namespace of {wish.at}", "browse from the top to see what it has"
         )
     without = frozenset() if everything or wish.at is not None else _OF_ITSELF
-    details = Details(channel, server)
+    details, fields = Details(channel, server), Fields(channel, server)
     wanted = wish.wanted or (lambda _: True)
     async for some in walk(channel, server, top, depth=wish.depth, without=without):
         await details.of(some)
-        all_ = ((found, _candidate(found, details, server)) for found in some)
-        kept = [(found, each) for found, each in all_ if not each.is_value or wanted(each)]
-        yield await _sampled(channel, server, kept) if wish.values else [each for _, each in kept]
+        all_ = [(found, _candidate(found, details, server)) for found in some]
+        if not wish.values:
+            yield [each for _, each in all_ if not each.is_value or wanted(each)]
+            continue
+        # What is of no kind may be a structure, whose fields are of interest though it is not itself.
+        kept = [(found, each) for found, each in all_ if not each.is_value or wanted(each) or each.kind is None]
+        sampled = await _sampled(channel, server, kept, fields, wish.depth)
+        yield [each for each in sampled if not each.is_value or wanted(each)]
 
 
 def _candidate(found: Found, details: Details, server: Server) -> TagCandidate:
@@ -77,10 +83,30 @@ def _candidate(found: Found, details: Details, server: Server) -> TagCandidate:
     )  # fmt: skip
 
 
-async def _sampled(channel: Channel, server: Server, kept: Sequence[tuple[Found, TagCandidate]]) -> list[TagCandidate]:
-    """Return candidates with the values now; those of kinds that the type did not tell with their kind too."""
-    rows = iter(await read(channel, server.limits, [value_of(found.node) for found, _ in kept if found.is_value]))
-    return [_with(each, next(rows)) if each.is_value else each for _, each in kept]
+async def _sampled(
+    channel: Channel, server: Server, kept: Sequence[tuple[Found, TagCandidate]], fields: Fields, depth: int
+) -> list[TagCandidate]:
+    """Return candidates with the values now; those of kinds that the type did not tell with their kind too.
+
+    After each structure come its fields, unless they are below `depth` levels.
+    """
+    values = [found.node for found, each in kept if each.is_value]
+    rows = await read(channel, server.limits, [value_of(each) for each in values])
+    await fields.learn(list(zip(values, rows, strict=True)))
+    told: list[TagCandidate] = []
+    left = iter(rows)
+    for found, each in kept:
+        row = next(left) if each.is_value else None
+        if row is None:
+            told.append(each)
+        elif not bodies(row) or each.describes or each.again:
+            told.append(_with(each, row))
+        else:
+            whole, its = fields.of(each, row)
+            told.append(whole)
+            if not depth or len(found.path) + 1 < depth:
+                told += [_with(field, value) for field, value in its]
+    return told
 
 
 def _with(candidate: TagCandidate, row: Row) -> TagCandidate:

@@ -15,15 +15,16 @@ from asyncua.ua.ua_binary import nodeid_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoptwin.sdk import Group, Point, SampleBatch, StatusCode, ValueKind, iso
+from shoptwin.sdk import BrowseWish, Group, Point, Role, SampleBatch, StatusCode, ValueKind, iso
 from shoptwin.testing import group_of
 from shoptwin.testing.streams import take, values
 from shoptwin.testing.watch_opcua import OpcUaWatch
 from shoptwin_opcua import plugin
+from shoptwin_opcua.discovery import fields
 from shoptwin_opcua.space.dictionaries import parse
 from shoptwin_opcua.space.times import AHEAD, LONG_AGO, plausible
 from shoptwin_opcua.wire.decode import ARRAY, EXTENSION_OBJECT, SCALARS, STRING, Body, Row
-from shoptwin_opcua.wire.structures import Field, Structure, key_of, pick
+from shoptwin_opcua.wire.structures import Field, Structure, key_of, parts, pick
 
 ENCODING = bytes((1, 2)) + (77).to_bytes(2, "little")
 KEY = (2, 77)
@@ -94,12 +95,27 @@ def test_every_field_is_found(drawn):
         assert found.source_time == 5
 
 
+@given(structures())
+def test_every_part_can_be_picked(drawn):
+    """What a structure is taken apart into is what its paths lead to, optional fields that are not there included."""
+    layout, data, leaves = drawn
+    row, known = body(layout, data)
+    found = {path: (type_, value) for path, type_, value in parts(row, known, 9)}
+    for path, (_, value) in found.items():
+        assert pick(row, path, known).value == value
+    for path, type_, value in leaves:
+        if type_ is not None:
+            assert found[path] == (type_, value)
+    assert len(list(parts(row, known, 0))) <= len(found)
+
+
 @given(structures(), st.data())
 def test_what_breaks_off_is_bad(drawn, data):
     """Bytes that are cut or changed anywhere give a value, a null where there may be one, or Bad; never an error."""
     layout, whole, leaves = drawn
     cut = whole[: data.draw(st.integers(0, len(whole)))] + data.draw(st.binary(max_size=6))
     row, known = body(layout, cut)
+    list(parts(row, known, 9))
     for path, _, _ in leaves:
         found = pick(row, path, known)
         null = found.value is None and (found.type == STRING or found.type & ARRAY)
@@ -244,6 +260,50 @@ async def test_a_structure_by_its_definition(asyncua_server, connected, mode):
             assert found[0][-1].value == 7.0
 
 
+def told(found):
+    """Return address, type and value now of what a walk found."""
+    return {each.address.removeprefix("nsu=urn:shoptwin:test;s="): (each.kind, each.sample) for each in found}
+
+
+async def test_fields_are_found(asyncua_server, connected):
+    """Browsing lists the fields of a structure, nested, optional and in arrays, with addresses that can be read."""
+    async with asyncua_server(_by_definition) as (there, _), connected(there, mode="poll") as connection:
+        found = [each async for some in connection.walk(BrowseWish()) for each in some]
+        fields = [each for each in found if each.path and each.path[-1] == "Motor"]
+        assert told(fields) == {
+            "Motor#Name": (ValueKind.STR, ""), "Motor#Speed": (ValueKind.F4, "1500.5"),
+            "Motor#Axes[0].Load": (ValueKind.F8, "0.25"), "Motor#Axes[0].State": (ValueKind.I8, "0"),
+            "Motor#Axes[1].Load": (ValueKind.F8, "0.5"), "Motor#Axes[1].State": (ValueKind.I8, "1"),
+            "Motor#Levels[0]": (ValueKind.I8, "4"), "Motor#Levels[1]": (ValueKind.I8, "5"),
+            "Motor#Levels[2]": (ValueKind.I8, "6"),
+            "Motor#Main.Load": (ValueKind.F8, "0.75"), "Motor#Main.State": (ValueKind.I8, "1"),
+        }  # fmt: skip
+        assert {each.name: each.role for each in fields}["Speed"] is Role.SPEED
+        whole = next(each for each in found if each.name == "Motor")
+        assert (whole.kind, whole.type, whole.sample) == (None, "structure", "11 fields")
+        got = await values(connection, group_of(plugin, [each.address for each in fields]))
+        assert {got[n].status for n in range(len(fields))} == {0, StatusCode.BAD_NO_DATA}
+        assert [each.name for each in await connection.browse() if "#" in each.address] == []
+        wish = BrowseWish(wanted=lambda each: "Main" in each.address)
+        some = [each.name async for some in connection.walk(wish) for each in some if each.is_value]
+        assert some == ["Main.Load", "Main.State"]
+
+
+async def test_fields_of_many_are_bounded(connected, serve, monkeypatch):
+    """A structure of many fields is listed as far as it makes sense, and says so; one without a layout is listed."""
+    monkeypatch.setattr(fields, "_MOST", 5)
+    async with connected(serve(), mode="poll") as connection:
+        found = [each async for some in connection.walk(BrowseWish("i=2253", depth=2)) for each in some]
+    status = next(each for each in found if each.address == "i=2256")
+    assert (status.type, status.sample) == ("structure", "its first 5 fields")
+    below = [each for each in found if each.address.startswith("i=2256#")]
+    assert [each.address for each in below] == [
+        f"i=2256#{name}"
+        for name in ("StartTime", "CurrentTime", "State", "BuildInfo.ProductUri", "BuildInfo.ManufacturerName")
+    ]
+    assert below[2].sample == "0"
+
+
 async def _by_dictionary(server, index):
     """Add a structure as servers before 1.04 do: by a dictionary in XML."""
     builder = DataTypeDictionaryBuilder(server, index, "urn:shoptwin:test", "MyDictionary")
@@ -264,7 +324,9 @@ async def test_a_structure_by_an_old_dictionary(asyncua_server, connected, mode)
     group = group_of(plugin, [f"nsu=urn:shoptwin:test;s=Pump#{path}" for path in ("Maker", "Stage", "Pressures[1]")])
     async with asyncua_server(_by_dictionary) as (there, _), connected(there, mode=mode) as connection:
         found = await values(connection, group)
+        listed = [each async for some in connection.walk(BrowseWish()) for each in some]
     assert [found[i].value for i in range(3)] == ["ACME", 3, 2.5]
+    assert {"Pump#Stage": (ValueKind.I8, "3"), "Pump#Maker": (ValueKind.STR, "ACME")}.items() <= told(listed).items()
 
 
 TIMES = st.integers(0, 2**62) | st.integers(-2 * AHEAD, 2 * AHEAD).map(NOW.__add__) | st.just(0)

@@ -8,6 +8,7 @@ Only the way to the field that is asked for is decoded. Nothing here knows async
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,11 +19,12 @@ from shoptwin.sdk import StatusCode
 from shoptwin_opcua.wire.decode import ARRAY, EXTENSION_OBJECT, MATRIX, Body, Row, builtin, elements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _U4, _I4 = struct.Struct("<I"), struct.Struct("<i")
 _MOST = 2**24
 """Elements of an array; more cannot be in one message."""
+Path = tuple[str | int, ...]
 Key = tuple[int, Any]
 """A NodeId however it was encoded: namespace and identifier."""
 
@@ -57,6 +59,14 @@ class _Inner(NamedTuple):
 
     layout: Structure
     fields: bytes
+
+
+class Part(NamedTuple):
+    """What a path leads to: a type as in Row, and what is there now, None for nothing."""
+
+    path: Path
+    type: int
+    value: Any
 
 
 class _NoSuch(Exception):  # noqa: N818 - it is no error, but says how it ends
@@ -95,15 +105,9 @@ def _element(type_: int, value: Any, index: int) -> tuple[int, Any]:  # noqa: AN
 
 
 def _field(value: Any, name: str, known: Mapping[Key, Structure]) -> tuple[int, Any]:  # noqa: ANN401 - as in Row
-    match value:
-        case None:
-            raise _NoSuch(StatusCode.BAD_NO_DATA)
-        case Body():
-            layout, data = known.get(key_of(value.encoding)), value.fields
-        case _Inner():
-            layout, data = value
-        case _:
-            layout = None
+    if value is None:
+        raise _NoSuch(StatusCode.BAD_NO_DATA)
+    layout, data = _laid_out(value, known)
     if layout is None:
         raise _NoSuch(StatusCode.BAD_TYPE_MISMATCH)
     if not any(field.name == name for field in layout.fields):
@@ -114,17 +118,62 @@ def _field(value: Any, name: str, known: Mapping[Key, Structure]) -> tuple[int, 
     return found
 
 
-def _walk(layout: Structure, data: bytes, at: int, until: str = "") -> tuple[int, tuple[int, Any] | None]:
-    """Decode fields up to the one called `until`, or to the end; return where that is, and what was looked for."""
-    there: Sequence[Field] = layout.fields
+def parts(row: Row, known: Mapping[Key, Structure], elements: int) -> Iterator[Part]:
+    """Yield what can be picked out of a value, in its order, as far as it can be decoded.
+
+    Scalars, also optional ones that are not there now; of arrays the first `elements` elements, each by itself, but
+    longer ones that are of no structures as a whole.
+    """
+    with suppress(struct.error, ValueError, IndexError, RecursionError):
+        yield from _parts((), row.type, row.value, known, elements)
+
+
+def _parts(path: Path, type_: int, value: Any, known: Mapping[Key, Structure], elements: int) -> Iterator[Part]:  # noqa: ANN401 - as in Row
+    if type_ & ARRAY:
+        several = () if value is None or type_ & MATRIX else value
+        if type_ & 0x3F != EXTENSION_OBJECT and len(several) > elements:
+            yield Part(path, type_, value)
+            return
+        for index in range(min(len(several), elements)):
+            yield from _parts((*path, index), *_element(type_, several, index), known, elements)
+        return
+    layout, data = _laid_out(value, known)
+    if layout is None:
+        if type_ != EXTENSION_OBJECT:
+            yield Part(path, type_, value)
+        return
+    at, there = _there(layout, data, 0)
+    for field in layout.fields:
+        if field in there:
+            at, inner, value = _decode(field, data, at)
+            yield from _parts((*path, field.name), inner, value, known, elements)
+        elif field.of is None and field.rank < 1:
+            yield Part((*path, field.name), field.type, None)
+
+
+def _there(layout: Structure, data: bytes, at: int) -> tuple[int, Sequence[Field]]:
+    """Return the fields that are there, and where the first of them begins."""
     if layout.union:
         number = _U4.unpack_from(data, at)[0]
-        at += 4
-        there = layout.fields[number - 1 : number] if number else ()
-    elif layout.masked:
+        return at + 4, layout.fields[number - 1 : number] if number else ()
+    if layout.masked:
         mask = _U4.unpack_from(data, at)[0]
-        at += 4
-        there = [field for field in layout.fields if field.bit < 0 or mask >> field.bit & 1]
+        return at + 4, [field for field in layout.fields if field.bit < 0 or mask >> field.bit & 1]
+    return at, layout.fields
+
+
+def _laid_out(value: Any, known: Mapping[Key, Structure]) -> tuple[Structure | None, bytes]:  # noqa: ANN401 - as in Row
+    match value:
+        case Body():
+            return known.get(key_of(value.encoding)), value.fields
+        case _Inner():
+            return value
+    return None, b""
+
+
+def _walk(layout: Structure, data: bytes, at: int, until: str = "") -> tuple[int, tuple[int, Any] | None]:
+    """Decode fields up to the one called `until`, or to the end; return where that is, and what was looked for."""
+    at, there = _there(layout, data, at)
     for field in there:
         at, type_, value = _decode(field, data, at)
         if field.name == until:

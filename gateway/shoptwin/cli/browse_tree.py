@@ -71,7 +71,7 @@ class Tree:
             self._cells(depth, name, what, address, bold=not candidate.again)
             return
         span = f"{candidate.span[0]:g} to {candidate.span[1]:g}" if candidate.span else ""
-        self._cells(depth, name, kind(candidate) or "?", now(candidate), span, address)
+        self._cells(depth, name, kind(candidate) or candidate.type or "?", now(candidate), span, address)
 
     def _cells(self, depth: int, name: str, *cells: str, bold: bool = False) -> None:
         if not self._begun:
