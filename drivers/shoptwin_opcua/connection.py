@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from asyncua.ua.status_codes import StatusCodes
+
 from shoptwin.sdk import Talk
 from shoptwin_opcua.discovery.browse import browse, candidates
+from shoptwin_opcua.errors import Refused
+from shoptwin_opcua.profiles import sessions_of
 from shoptwin_opcua.reading.record import Record
 from shoptwin_opcua.session.channel import Channel
 from shoptwin_opcua.space.memory import Memory
@@ -39,10 +43,15 @@ class OpcUaConnection:
             NotConnected, Timeout: try again later. AuthFailed: do not.
         """
         await self._record.stop()
-        await self._channel.open()
+        try:
+            await self._channel.open()
+        except Refused as error:
+            if error.status == StatusCodes.BadTooManySessions:
+                error.hint += sessions_of(self._settings.profile or self._memory.profile)
+            raise
         try:
             self._server = await ask_server(self._channel, self._settings)
-            self._server.memory = self._memory
+            self._server.memory, self._memory.profile = self._memory, self._server.profile
             self._record = Record(self._channel, self._server, self._settings.longest_gap)
             await self._record.look(asyncio.get_running_loop().time())
         except BaseException:
@@ -83,7 +92,7 @@ class OpcUaConnection:
         self._memory.recall(memory)
 
     def memory(self) -> str | None:
-        """Return what was learned of namespaces, and until when data came, as JSON; None where that is as before."""
+        """Return what was learned of the server, and until when data came, as JSON; None where that is as before."""
         return self._memory.news()
 
     async def browse(self, at: str | None = None) -> Sequence[TagCandidate]:

@@ -66,3 +66,10 @@ def recognised(said: Iterable[str]) -> str:
     text = "\n".join(said).lower()
     fitting = [(len(mark), id_) for id_, profile in profiles().items() for mark in profile.marks if mark in text]
     return max(fitting)[1] if fitting else ""
+
+
+def sessions_of(id_: str) -> str:
+    """Return how many sessions such a server has, for people; empty where that is not known."""
+    profile = profiles().get(id_)
+    most = 0 if profile is None else profile.sessions
+    return f"; such a server has {most} for all its clients together (profile {id_})" if most else ""

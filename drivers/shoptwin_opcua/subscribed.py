@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shoptwin_opcua.connection import OpcUaConnection
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from shoptwin.sdk import Group, Hole, SampleBatch
+    from shoptwin_opcua.space.services import Server
 
 
 class SubscribedConnection(OpcUaConnection):
@@ -40,6 +42,7 @@ class SubscribedConnection(OpcUaConnection):
             NotConnected: the server is gone, or was silent beyond its keep-alive, or has ended a subscription.
             Timeout: it does not answer.
         """
+        self._server.notes |= _room(self._server, groups)
         self._feed = Feed(self._channel, self._server, self._settings, groups, self._record)
         return self._feed
 
@@ -51,3 +54,13 @@ class SubscribedConnection(OpcUaConnection):
                 await feed.stop()
         finally:
             await super().aclose()
+
+
+def _room(server: Server, groups: Sequence[Group]) -> dict[str, str]:
+    """Return a note where there is more to be watched than the server can; fields of one node are watched together."""
+    nodes = {replace(point.address, path=()) for group in groups for point in group.points}
+    most = server.limits.together
+    if server.reads or not most or len(nodes) <= most:
+        return {}
+    told = f"{len(nodes)} nodes are to be watched, and the server can watch {most}, for all its clients together"
+    return {"monitored items": f'{told}: put what changes slowly into a device of its own with mode = "poll"'}

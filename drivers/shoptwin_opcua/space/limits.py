@@ -28,7 +28,6 @@ class Limits:
     read: int = READ
     items: int = UNSAID
     browse: int = UNSAID
-    translate: int = UNSAID
     history: int = UNSAID
     points: int = UNSAID
     """Nodes that may have a continuation point at a time, which is how many are browsed together."""
@@ -36,6 +35,8 @@ class Limits:
     """That one session may have; 0: it does not say."""
     watched: int = 0
     """Nodes that one subscription may watch; 0: it does not say."""
+    together: int = 0
+    """Nodes that the whole server may watch, for all its clients together; 0: it does not say."""
     publishing: float = 0.0
     """Seconds between two publications that it does not go below."""
     sampling: float = 0.0
@@ -61,12 +62,13 @@ class Limits:
 
 _INTERVALS = ("publishing", "sampling")
 _WORDS = {
-    "read": "a read", "items": "monitored items a call", "browse": "a browse", "translate": "browse paths a call",
+    "read": "a read", "items": "monitored items a call", "browse": "a browse",
     "history": "a history read", "points": "continuation points", "subscriptions": "subscriptions",
-    "watched": "monitored items a subscription", "publishing": "between publications", "sampling": "between samples",
+    "watched": "monitored items a subscription", "together": "monitored items in all",
+    "publishing": "between publications", "sampling": "between samples",
 }  # fmt: skip
 _USUAL = {field.name: field.default for field in fields(Limits)}
-PER_CALL = ("read", "items", "browse", "translate", "history")
+PER_CALL = ("read", "items", "browse", "history")
 """Those that the setting `batch` holds for."""
 
 _LIMIT, _CAPABILITY = "Server_ServerCapabilities_OperationLimits_", "Server_ServerCapabilities_"
@@ -76,12 +78,12 @@ ASKED = tuple(
         ("read", _LIMIT + "MaxNodesPerRead"),
         ("items", _LIMIT + "MaxMonitoredItemsPerCall"),
         ("browse", _LIMIT + "MaxNodesPerBrowse"),
-        ("translate", _LIMIT + "MaxNodesPerTranslateBrowsePathsToNodeIds"),
         ("history", _LIMIT + "MaxNodesPerHistoryReadData"),
         ("points", _CAPABILITY + "MaxBrowseContinuationPoints"),
         ("subscriptions", _CAPABILITY + "MaxSubscriptions"),
         ("subscriptions", _CAPABILITY + "MaxSubscriptionsPerSession"),
         ("watched", _CAPABILITY + "MaxMonitoredItemsPerSubscription"),
+        ("together", _CAPABILITY + "MaxMonitoredItems"),
         ("sampling", _CAPABILITY + "MinSupportedSampleRate"),
     )
 )
@@ -104,7 +106,7 @@ def apply(limits: Limits, profile: Profile) -> None:
     """Lower limits to what is known of this kind of server."""
     known: dict[str, Any] = {
         "read": profile.nodes_per_read, "items": profile.items_per_call, "browse": profile.nodes_per_browse,
-        "subscriptions": profile.subscriptions,
+        "subscriptions": profile.subscriptions, "together": profile.items,
         "publishing": profile.publishing_ms / 1000, "sampling": profile.sampling_ms / 1000,
     }  # fmt: skip
     for name, told in known.items():

@@ -1,4 +1,4 @@
-"""What a connection learns of its server that outlives it: what namespaces were called, and until when data came."""
+"""What a connection learns of its server that outlives it: namespaces, its kind, and until when data came."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class _Kept(msgspec.Struct, omit_defaults=True):
 
     namespaces: dict[int, str] = {}
     since: int = 0
+    profile: str = ""
 
 
 @dataclass(slots=True)
@@ -30,6 +31,8 @@ class Memory:
     """The URIs that stood behind the indices of addresses when these were first used."""
     since: int = 0
     """Until when data came, ns UTC by the server's clock; 0: not known, or nobody has a history of it."""
+    profile: str = ""
+    """The id of the profile that held, empty for none."""
     moved: dict[int, str] = field(default_factory=dict)
     """Indices behind which stands another URI now: what is wrong, for people."""
     _told: str = "{}"
@@ -40,7 +43,7 @@ class Memory:
             kept = msgspec.json.decode(text, type=_Kept)
         except msgspec.DecodeError:
             return
-        self.namespaces, self.since = dict(kept.namespaces), kept.since
+        self.namespaces, self.since, self.profile = dict(kept.namespaces), kept.since, kept.profile
         self._told = self._text()
 
     def news(self) -> str | None:
@@ -49,7 +52,7 @@ class Memory:
         return None if self._told == before else self._told
 
     def _text(self) -> str:
-        return msgspec.json.encode(_Kept(self.namespaces, self.since)).decode()
+        return msgspec.json.encode(_Kept(self.namespaces, self.since, self.profile)).decode()
 
     def index(self, address: NodeAddress, namespaces: Sequence[str]) -> tuple[int | None, StatusCode]:
         """Return the namespace that an address means at a server that has these; None, and why, where there is none.

@@ -127,7 +127,7 @@ async def test_few_continuation_points(serve, connected, names, monkeypatch, poi
 
         found, _ = await listen(connection, names(*(f"n{i}" for i in nodes)), whole)
         assert "given up" not in connection.talk().notes["history"]
-        assert server.do("counts")["points"] == 0
+        assert server.do("points")["points"] == 0
     for node in nodes:
         ticks = [round((value - node) * 1000) for tag, _, value, _ in past(found) if tag == node]
         assert len(ticks) > 30

@@ -32,7 +32,7 @@ def test_whatever_a_server_says_there_are_limits_to_work_with(told, batch):
     """Limits are at least one and at most the usual, and no larger than what was said, whatever else was said."""
     rows = [Row(7, value, status, 0, 0) for value, status in told]
     limits = of_server(rows, batch)
-    for name in ("read", "items", "browse", "translate", "history", "points"):
+    for name in ("read", "items", "browse", "history", "points"):
         assert 1 <= getattr(limits, name) <= READ
         assert isinstance(getattr(limits, name), int)
     assert 1 <= limits.read <= (batch or READ)
@@ -232,6 +232,33 @@ async def test_a_profile_is_recognised_and_told(serve, connected, names):
         assert watch.services["CreateMonitoredItems"] == 3
     async with connected(server, profile="codesys") as connection:
         assert connection.talk().notes["profile"] == "codesys, as configured"
+
+
+async def test_more_nodes_than_the_server_watches(serve, connected, names):
+    """Where the server has fewer monitored items than the device has nodes to watch, that is told with both figures."""
+    async with connected(serve(), profile="s7-1200") as connection:
+        connection.batches([names(*(f"n{i}" for i in range(600))), names(*(f"n{i}" for i in range(400)), first=600)])
+        assert "monitored items" not in connection.talk().notes
+        parts = [f"Motor#Field{i}" for i in range(9)]  # one item for all of them
+        connection.batches([names(*(f"n{i}" for i in range(1000)), *parts)])
+        told = connection.talk().notes["monitored items"]
+        assert "1001 nodes" in told
+        assert "1000" in told
+
+
+async def test_too_many_sessions_of_a_known_kind(serve, connected):
+    """Where no session is left, the hint says how many such a server has, as soon as it was connected to once."""
+    server = serve(max_sessions=1, product="SIMATIC S7-1200", own="known")
+    async with connected(server) as connection:
+        memory = connection.memory()
+        with pytest.raises(NotConnected, match="BadTooManySessions") as error:
+            async with connected(server, memory=memory):
+                pass
+        assert "10 for all its clients together (profile s7-1200)" in error.value.hint
+        with pytest.raises(NotConnected, match="BadTooManySessions") as error:
+            async with connected(server):
+                pass
+        assert "profile" not in error.value.hint
 
 
 async def test_a_deadband_is_the_servers(serve, connected, names):

@@ -240,6 +240,9 @@ async function main() {
       subscriptions: server.engine.currentSubscriptionCount,
       created: server.engine.cumulatedSessionCount,
       channels: server.currentChannelCount,
+    }),
+    // continuation points that are open
+    points: () => ({
       points: Object.values(server.engine._sessions).reduce((sum, each) => sum + each.continuationPointManager._map.size, 0),
     }),
     // how the last session that was opened is secured
