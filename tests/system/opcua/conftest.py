@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from shoptwin.runtime.clock import SystemClock
 from shoptwin.runtime.supervise import Progress
 from shoptwin.testing import group_of
 from shoptwin.testing.faults.opcua import ON_THE_WIRE, OpcUaFaultProxy, Round, Times
-from shoptwin.testing.faults.opcua_truth import COUNT, GENERATION, OpcUaTruth
+from shoptwin.testing.faults.opcua_truth import COUNT, FAST, GENERATION, OpcUaTruth
 from shoptwin.testing.node_opcua import NodeOpcua, missing
 from shoptwin_opcua.plugin import OpcUaPlugin
 from shoptwin_opcua.settings import Settings
@@ -49,6 +50,10 @@ LATE = 0.1
 FLOWS_WITHIN = SILENCE + CLOSING + BACKOFF + 4 * TIMEOUT + BACKOFF + 1.0
 """Seconds after a fault within which every tag is there again: the loss is noticed, or a try that hangs given up, the
 old connection closed, one backoff, and a new connection."""
+REFRESH = 3.0
+"""Seconds after which the driver reads silent nodes: longer than SETTLES, so that what it has lost is seen before."""
+SETTLES = 1.5
+"""Seconds after data flow again within which what changed rarely, and stays, is known as it is."""
 TICK = 0.05
 _UNBUILT = frozenset({
     StatusCode.BAD_NODE_ID_UNKNOWN, StatusCode.BAD_NODE_ID_INVALID, StatusCode.BAD_CONFIGURATION_ERROR,
@@ -56,6 +61,8 @@ _UNBUILT = frozenset({
 """What the driver says of variables that are not there yet, and of an array whose rate was not there."""
 OVERLOADED = TIMEOUT / 2
 """Seconds for a direct answer of the server from which on a try that fails proves nothing: the box is too busy."""
+FREEZES = (75.0, 120.0)
+"""Seconds for which a server that is stopped for minutes is; it drops a silent session after 30."""
 TRIES = 3
 """How often a round may be let happen until the box is not."""
 
@@ -71,6 +78,8 @@ class Outcome:
     """Why data did not flow again."""
     sessions: int = 0
     """The most that the server held of ours at a time."""
+    left: int = 0
+    """How many it holds when data flow again."""
     disturbed: bool = False
     """Whether the box was too busy to tell."""
     seconds: float = 0.0
@@ -100,6 +109,8 @@ class Judge:
         self._truth, self._plugin = truth, plugin
         self._oldest = 0
         self._fresh: set[int] = set()
+        self._changes: dict[int, int] = {}
+        """Of the variables that change rarely: which change was told last."""
         self._from = 0
         self._all = asyncio.Event()
 
@@ -124,14 +135,16 @@ class Judge:
             return
         oldest = max(self._oldest, self._now(OLDEST))
         columns = zip(batch.tag, batch.values, batch.status, batch.source_time, strict=True)
-        for tag, value, status, time in columns:
+        for tag, value, status, at in columns:
             if status in _UNBUILT and self.unbuilt >= oldest:
                 continue
-            if wrong := self._truth.judge(int(tag), value, int(status), int(time), oldest):
+            if wrong := self._truth.judge(int(tag), value, int(status), int(at), oldest):
                 self.outcome.wrong.append(wrong)
-            elif self._truth.generation(int(time)) >= self._from:
+            elif tag >= FAST:
+                self._changes[int(tag)] = self._truth.change(int(tag), value, sys.maxsize) or 0
+            elif self._truth.generation(int(at)) >= self._from:
                 self._fresh.add(int(tag))
-        if len(self._fresh) == COUNT:
+        if len(self._fresh) == FAST:
             self._all.set()
 
     async def flows(self, seconds: float) -> bool:
@@ -145,6 +158,18 @@ class Judge:
                     await self._all.wait()
                     return True
         return False
+
+    async def settles(self, seconds: float) -> str:
+        """Wait until all that changes rarely is known as it is by now; return what is not in time, empty for none."""
+        by = time.time_ns() - round(LATE * 1e9)
+        wanted = {n: self._truth.changes(n, by) for n in range(FAST, COUNT)}
+        for _ in range(math.ceil(seconds / TICK)):
+            await asyncio.sleep(TICK)
+            behind = {n: change for n, change in wanted.items() if self._changes.get(n, -1) < change}
+            if not behind:
+                return ""
+        told = [f"t{n} stays at change {self._changes.get(n)}, and is at {change}" for n, change in behind.items()]
+        return "; ".join(told)
 
     def _now(self, before: float) -> int:
         return self._truth.generation() - math.ceil(before * 1e9 / GENERATION)
@@ -182,7 +207,7 @@ class Census:
         while not self._over:
             self._asked = loop.time()
             with suppress(OSError, TimeoutError, ua.UaError):
-                async with Client(url, timeout=60) as client:
+                async with Client(url, timeout=2 * FREEZES[1]) as client:
                     node = client.get_node(
                         ua.NodeId(ua.ObjectIds.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSessionCount)
                     )
@@ -251,14 +276,16 @@ class Lane:
         elif judge.opened > 1:
             outcome.stuck = f"{judge.opened} tries after the fault"
         outcome.seconds = asyncio.get_running_loop().time() - began
+        outcome.stuck = outcome.stuck or await judge.settles(SETTLES)
+        outcome.left = census.now
         outcome.sessions, outcome.log, outcome.disturbed = census.most, list(proxy.log), census.slowest > OVERLOADED
         return outcome
 
     async def _at_the_server(self, round_: Round) -> None:
         draw, server, judge = round_.draw("server"), self._server, self._judge
-        if round_.kind == "stop":
+        if round_.kind in {"stop", "freeze"}:
             server.pause()
-            await asyncio.sleep(draw.uniform(1, 4) * SILENCE)
+            await asyncio.sleep(draw.uniform(1, 4) * SILENCE if round_.kind == "stop" else draw.uniform(*FREEZES))
             server.resume()
             return
         server.kill()
@@ -291,7 +318,7 @@ class Lane:
     async def _task(self, proxy: OpcUaFaultProxy) -> DeviceTask:
         settings = Settings(
             url=f"opc.tcp://127.0.0.1:{proxy.port}", mode=self._mode, security=self._security,  # type: ignore[arg-type]
-            timeout=f"{TIMEOUT}s", keep_alive=f"{KEEP_ALIVE}s", refresh="300ms",
+            timeout=f"{TIMEOUT}s", keep_alive=f"{KEEP_ALIVE}s", refresh=f"{REFRESH:g}s",
         )  # fmt: skip
         if self._security != "none":
             # Without haste: the gateway makes its key at first.
@@ -328,6 +355,18 @@ def named_round(request: pytest.FixtureRequest) -> Round:
     """Give the round that was named on the command line."""
     found: Round = request.config.getoption("--round")
     return found
+
+
+@pytest.fixture
+def judge() -> Callable[[OpcUaTruth], Judge]:
+    """Give a judge of what is handed to it: `judge(truth)`."""
+
+    def make(truth: OpcUaTruth) -> Judge:
+        made = Judge(truth, OpcUaPlugin())
+        made.outcome = Outcome(Round("subscribe", "none", "cut", 1))
+        return made
+
+    return make
 
 
 @pytest.fixture

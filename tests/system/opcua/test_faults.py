@@ -49,6 +49,17 @@ async def test_a_thousand_rounds(happen, tell):
     _check(outcomes)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_minutes_of_silence(happen, tell):
+    """A server that is stopped for longer than it keeps sessions is found again, with one session and no other left."""
+    lanes = (("subscribe", "none"), ("poll", "none"), ("subscribe", "Basic256Sha256"))
+    outcomes = await happen(*([Round(*lane, "freeze", seed)] for seed, lane in enumerate(lanes)))
+    tell(outcomes)
+    _check(outcomes)
+    assert [outcome.left for outcome in outcomes] == [1, 1, 1]
+
+
 async def test_named_round(happen, named_round, tell):
     """The round that was named on the command line happens alone."""
     outcomes = await happen([named_round])

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shoptwin.domain.batch import SampleBatch
+from shoptwin.domain.tag import ValueKind
 from shoptwin.testing.faults.opcua import Round
-from shoptwin.testing.faults.opcua_truth import COUNT, GENERATION, OpcUaTruth
+from shoptwin.testing.faults.opcua_truth import COUNT, FAST, GENERATION, SLOT, OpcUaTruth
+from shoptwin_opcua.reading.book import Book
 from shoptwin_opcua.reading.subscription import Subscription
 from shoptwin_opcua.session.sessions import Sessions
 from shoptwin_opcua.subscribed import SubscribedConnection
@@ -54,6 +59,33 @@ async def test_what_is_broken_is_found(happen):
     assert max(outcome.sessions for outcome in outcomes) > 2
 
 
+@pytest.fixture
+def forgetful(monkeypatch):
+    """Break the driver: what it is told first after a read is taken for the same if it has the same time."""
+
+    def dropped(self, values, handles, fresh):
+        for index, row in enumerate(values.in_rows()):
+            handle = handles[index]
+            if fresh[index] >= 0 and self.lines["repeats"][handle]:
+                self.lines["repeats"][handle] = False
+                last = self.last(handle)
+                if last is not None and last[2:4] == row[2:4]:
+                    fresh[index] = -1
+
+    monkeypatch.setattr(Book, "_drop_repeats", dropped)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("forgetful")
+async def test_a_lost_last_change_is_found(happen):
+    """A change that is lost of a variable that stays as it is from then on is found, though nothing wrong was told."""
+    lanes = [[Round("subscribe", "none", "cut", 1000 * lane + seed) for seed in range(25)] for lane in range(4)]
+    outcomes = await happen(*lanes)
+    assert any("stays at change" in outcome.stuck for outcome in outcomes)
+    assert not any(outcome.wrong for outcome in outcomes)
+
+
 def test_truth():
     """What the server says is right, and what it did not say of this variable at this time is told as wrong."""
     truth = OpcUaTruth.now()
@@ -72,4 +104,44 @@ def test_truth():
     assert "at most" in truth.judge(1, 64 * 9000 + 1, 0, at + 9000 * GENERATION, 0)
     moods = {truth.status(5, g) for g in range(5)}
     assert {hex(mood) for mood in moods} == {"0x0", "0x808c0000", "0x40900000"}
-    assert truth.status(COUNT - 2, 0) == 0
+    assert truth.status(FAST - 2, 0) == 0
+
+
+@given(st.integers(FAST, COUNT - 1), st.integers(0, 10**6))
+def test_truth_that_stays(n, ms):
+    """What changes rarely is right from one change to the next, by its value and its time in whole seconds."""
+    truth = OpcUaTruth(OpcUaTruth.now().since - 2_000_000 * 10**6)
+    at = truth.since + ms * 10**6
+    change, oldest = truth.changes(n, at), ms * 10**6 // GENERATION
+    came, next_ = truth.moment(n, change), truth.moment(n, change + 1)
+    assert came <= at < next_
+    assert change == truth.changes(n, came) == truth.changes(n, next_ - 1)
+    value = {0: 1024 * change + n + 0.5, 1: 1024 * change + n, 2: f"{n}:{change}"}[n % 3]
+    time = came // 10**9 * 10**9
+    assert not truth.judge(n, value, 0, time, oldest)
+    assert "another value" in truth.judge(n + 3 if n + 3 < COUNT else n - 3, value, 0, time, oldest)
+    assert "another value" in truth.judge(n, value, 0, time, (next_ - truth.since) // GENERATION + 1)
+    assert "never gave" in truth.judge(n, value, 0, time + 10**9, oldest)
+    assert "was Good" in truth.judge(n, value, 0x80000000, time, oldest)
+    assert next_ - came < 10**9 or change % 2 == 0
+    assert next_ - came > SLOT // 3 or change % 2 == 1 or not change
+
+
+async def test_what_stays_wrong_is_told(judge):
+    """A variable that stays at an old value is named once it should be known better, and no other is."""
+    truth = OpcUaTruth(OpcUaTruth.now().since - 20 * SLOT - 3 * SLOT // 4)  # when nothing changes for a while
+    judge = judge(truth)
+    took = truth.changes(FAST)
+
+    def tell(change):
+        for n in range(FAST, COUNT):
+            c = change if n == FAST else truth.changes(n)
+            value = {0: 1024 * c + n + 0.5, 1: 1024 * c + n, 2: f"{n}:{c}"}[n % 3]
+            kind = {0: ValueKind.F8, 1: ValueKind.I8, 2: ValueKind.STR}[n % 3]
+            judge.take(SampleBatch.of("g", kind, [n], [value], source_time=[truth.moment(n, c) // 10**9 * 10**9]))
+
+    tell(took - 1)
+    assert await judge.settles(0.1) == f"t{FAST} stays at change {took - 1}, and is at {took}"
+    tell(took)
+    assert await judge.settles(0.1) == ""
+    assert not judge.outcome.wrong

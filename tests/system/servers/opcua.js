@@ -210,7 +210,7 @@ async function main() {
     if (+args.plant) addPlant(namespace, +args.plant);
   }
 
-  const truths = 18;
+  const truths = require("./opcua_truth.js").COUNT;
   const addTruth = (first, last) => {
     // In other namespaces the same names stand for others: who goes on with an old index is found out.
     const others = space.getNamespaceArray().filter((each) => each.namespaceUri.startsWith("urn:shoptwin:other:"));

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ON_THE_WIRE = ("drop", "hole", "delay", "split", "cut", "stall")
 AT_THE_SERVER = ("kill", "stop", "moved", "empty")
+FOR_MINUTES = ("freeze",)
+"""At the server too, for longer than it keeps a session of somebody who says nothing."""
 _HEADER = 8
 _RST = struct.pack("ii", 1, 0)
 _WITHOUT_TRAFFIC = 5.0
@@ -60,7 +62,7 @@ class Round:
     def parse(cls, name: str) -> Round:
         """Return the round of a name. Raises ValueError."""
         mode, security, kind, seed = (name.split("/") + 3 * [""])[:4]
-        if kind not in ON_THE_WIRE + AT_THE_SERVER or not seed.isdecimal():
+        if kind not in ON_THE_WIRE + AT_THE_SERVER + FOR_MINUTES or not seed.isdecimal():
             raise ValueError(f"{name!r} is none, as subscribe/none/stall/17 is one")
         return cls(mode, security, kind, int(seed))
 
