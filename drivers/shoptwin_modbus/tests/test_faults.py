@@ -116,6 +116,29 @@ async def test_late_reply_is_not_taken_for_the_next(device, poll):
     assert 999 not in [value for value, status in found if status == GOOD]
 
 
+async def test_late_reply_is_not_taken_for_that_to_a_neighbour(device, plugin, settings):
+    """A gateway that hands one device's late reply to the connection of another at the same URL: it is nobody's."""
+    device.put(0, 11)
+    device.put(500, 22)
+    late = []
+
+    def mangle(adu):
+        if device.requests[-1][2] == 0:
+            late.append(adu)
+            return b""
+        return late.pop() + adu if late else adu
+
+    device.mangle = mangle
+    one, other = plugin.open(settings), plugin.open(settings)
+    await one.connect()
+    await other.connect()
+    assert readings(await one.read(group_of(plugin, ["holding:0:int16"])))[0][0].status == TIMEOUT
+    [found] = readings(await other.read(group_of(plugin, ["holding:500:int16"])))[0]
+    assert (found.value, found.status) == (22, GOOD)
+    await one.aclose()
+    await other.aclose()
+
+
 async def test_no_reply_is_timeout(device, poll, settings):
     """A device that takes connections and says nothing is Bad at first, and then lost: Timeout with a cure."""
     device.silent = {1}

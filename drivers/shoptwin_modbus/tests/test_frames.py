@@ -17,7 +17,7 @@ from shoptwin_modbus.addresses.address import Table
 from shoptwin_modbus.poll.planning import Block
 from shoptwin_modbus.wire.frames import MbapCutter, Request, RtuCutter, crc16, identification, read, sealed, shorter
 from shoptwin_modbus.wire.replies import Garbled, Refused, payload
-from shoptwin_modbus.wire.tcp import STRIDE, Transactions
+from shoptwin_modbus.wire.transactions import STRIDE, Transactions
 
 REQUESTS = {
     Table.COIL: ReadCoilsRequest,

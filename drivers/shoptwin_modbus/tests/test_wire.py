@@ -20,6 +20,7 @@ from shoptwin_modbus.target import Target, Timing
 from shoptwin_modbus.wire.counters import Counters
 from shoptwin_modbus.wire.identification import identify, parse
 from shoptwin_modbus.wire.replies import Garbled, Refused
+from shoptwin_modbus.wire.transactions import Transactions
 from shoptwin_modbus.wire.wire import Wire
 
 
@@ -43,7 +44,7 @@ def words(*values):
 async def tcp(scripted):
     """Return a Modbus TCP server and a wire to it that takes four requests at once."""
     peer = await scripted()
-    wire = Wire(Target("tcp", "127.0.0.1", peer.port), 0, 4)
+    wire = Wire(Target("tcp", "127.0.0.1", peer.port), Transactions(), 4)
     yield peer, wire
     wire.close()
 
@@ -132,14 +133,15 @@ async def test_time_out_lets_the_others_finish(tcp):
     assert wire.counters.timeouts == 1
 
 
-async def test_old_replies_on_a_new_connection(tcp):
+async def test_old_replies_on_a_new_connection(scripted):
     """A gateway that hands replies to the last connection to the new one: they are nobody's, and ours is taken."""
-    peer, wire = tcp
+    peer, numbers = await scripted(), Transactions()
+    wire = Wire(Target("tcp", "127.0.0.1", peer.port), numbers)
     [first] = under_way(wire, block(0), timeout=0.1)
     old = await peer.request()
     with pytest.raises(Timeout):
         await first
-    successor = Wire(wire.target, wire.transaction)
+    successor = Wire(wire.target, numbers)
     [second] = under_way(successor, block(0))
     new = await peer.request()
     assert new[:2] != old[:2]
@@ -147,6 +149,7 @@ async def test_old_replies_on_a_new_connection(tcp):
     assert await second == words(2)
     assert successor.counters.garbled == 1
     successor.close()
+    wire.close()
 
 
 async def test_peer_that_hangs_up(tcp):

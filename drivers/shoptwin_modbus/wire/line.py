@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoptwin.sdk import NotConnected
 from shoptwin_modbus.poll.units import Units
+from shoptwin_modbus.wire.transactions import Transactions
 
 if TYPE_CHECKING:
     from shoptwin_modbus.target import Target
@@ -17,13 +18,13 @@ class Line:
     """One URL. Devices on one line, a serial port's or a converter's, share its wire, counted.
 
     Two connections to a converter would each hear what the other has asked for. Over TCP and TLS, where a reply says
-    what it answers, each device has a wire of its own.
+    what it answers, each device has a wire of its own; their transactions are numbered together.
     """
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.units = Units()
-        self._transaction = 0
+        self._transactions = Transactions()
         self._debts: Debts = {}
         self._shared: Wire | None = None
         self._users = 0
@@ -39,7 +40,7 @@ class Line:
         from shoptwin_modbus.wire.wire import Wire  # noqa: PLC0415 - brings pymodbus, which importing the driver must not
 
         if target.checked:
-            return Wire(target, self._transaction, in_flight, debts=self._debts)
+            return Wire(target, self._transactions, in_flight)
         if self._shared is None:
             self.target = target
             self._shared = Wire(target, debts=self._debts)
@@ -58,5 +59,4 @@ class Line:
             if self._users:
                 return
             self._shared = None
-        self._transaction = wire.transaction
         wire.close()

@@ -16,25 +16,7 @@ if TYPE_CHECKING:
     from shoptwin_modbus.target import Target, Timing
     from shoptwin_modbus.wire.counters import Counters
     from shoptwin_modbus.wire.frames import Request
-
-STRIDE = 0x9E37
-"""From one transaction to the next. It is odd, so that all 65,536 are used; and any two of 16 in a row differ by at
-least four bits, so that a damaged one is not taken for that of another request under way."""
-
-
-class Transactions:
-    """Numbers the requests of one URL, on from one connection to the next.
-
-    A gateway may hand replies to requests of the last connection to the new one; they must not look like new ones.
-    """
-
-    def __init__(self, last: int = 0) -> None:
-        self.last = last
-
-    def next(self) -> int:
-        """Return the next number."""
-        self.last = (self.last + STRIDE) & 0xFFFF
-        return self.last
+    from shoptwin_modbus.wire.transactions import Transactions
 
 
 class TcpLink(Link):

@@ -12,7 +12,8 @@ from shoptwin_modbus.wire.counters import Counters
 from shoptwin_modbus.wire.frames import read
 from shoptwin_modbus.wire.rtu import RtuLink
 from shoptwin_modbus.wire.security import context_of
-from shoptwin_modbus.wire.tcp import TcpLink, Transactions
+from shoptwin_modbus.wire.tcp import TcpLink
+from shoptwin_modbus.wire.transactions import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,14 +31,21 @@ KEPT = 1024
 class Wire:
     """A TCP or TLS connection or a serial port, for one request at a time, over TCP and TLS for `in_flight`.
 
-    `transaction` and `debts` go on from the last wire to the same place: a gateway, converter or slow unit may hand
-    replies to that one over to this one.
+    `transactions` and `debts` are those of all wires to the same place: a gateway, converter or slow unit may hand
+    replies to another one over to this one.
     """
 
-    def __init__(self, target: Target, transaction: int = 0, in_flight: int = 1, *, debts: Debts | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        transactions: Transactions | None = None,
+        in_flight: int = 1,
+        *,
+        debts: Debts | None = None,
+    ) -> None:
         self.target = target
         self.counters = Counters()
-        self._transactions = Transactions(transaction)
+        self._transactions = transactions or Transactions()
         self._debts: Debts = {} if debts is None else debts
         self._claim = Claim(target)
         self._link: Link | None = None
@@ -46,11 +54,6 @@ class Wire:
         self._requests: dict[Block, Request] = {}
         self._rest_until: dict[int, float] = {}
         self._closed = False
-
-    @property
-    def transaction(self) -> int:
-        """The last transaction that was used."""
-        return self._transactions.last
 
     async def dial(self, timing: Timing) -> None:
         """Connect, or open the port, unless that is done.

@@ -107,6 +107,12 @@ LAYOUT = (
     *_block(2, 3, "holding", 0), *_block(2, 3, "holding", 100),
 )  # fmt: skip
 
+NEIGHBOUR = (
+    *_block(1, 3, "holding", 5000), *_block(1, 3, "holding", 5100), *_block(1, 4, "input", 5000),
+    *_bits(1, 1, "coil", 5000, 32), *_block(2, 3, "holding", 5000),
+)  # fmt: skip
+"""Those of a second device at the same URL: replies of the same shapes, none of which the first may take."""
+
 SEQ, WAVEFORM = Place(1, 3, 2000, 1), Place(1, 3, 2001, 24)
 BURST = f"holding:2001:int16[24]:seq=holding:2000@{WAVEFORM.unit}"
 """A waveform, of two requests: the device begins a new one whenever it has served `SLOW` requests."""
@@ -193,11 +199,12 @@ class Judge:
     outcome: Outcome
     """What comes of the fault that happens now."""
 
-    def __init__(self, truth: Truth) -> None:
+    def __init__(self, truth: Truth, plugin: ModbusPlugin, layout: Sequence[Wanted]) -> None:
+        self.layout = layout
         self._good = asyncio.Event()
         """A poll that began after `flows` was called is Good in all tags."""
         self._truth = truth
-        self._plugin = ModbusPlugin()
+        self._plugin = plugin
         self._clock = asyncio.get_running_loop().time
         self._before = self._since = self._until = 0
         self._began = self._from = 0.0
@@ -219,26 +226,21 @@ class Judge:
         connection.read = watched
         return connection
 
-    def begin(self, fault: Fault) -> Outcome:
-        """Put down what comes to this fault."""
-        self.outcome = Outcome(fault)
-        return self.outcome
-
     def take(self, batch: SampleBatch) -> None:
         """Judge a batch."""
         for tag, value, status in zip(batch.tag, batch.values, batch.status, strict=True):
             if is_bad(status):
                 continue
-            if tag == len(LAYOUT):
+            if tag == len(self.layout):
                 self._judge_waveform(value.samples.view(np.uint16).tolist())
                 continue
             self._count += 1
-            candidates = self._truth.candidates(LAYOUT[tag].place, self._since, self._until)
-            if all(LAYOUT[tag].value(words) != value for words in candidates):
+            candidates = self._truth.candidates(self.layout[tag].place, self._since, self._until)
+            if all(self.layout[tag].value(words) != value for words in candidates):
                 self.outcome.wrong.append(
-                    f"{LAYOUT[tag].address} = {value!r}, generations {self._since} to {self._until}"
+                    f"{self.layout[tag].address} = {value!r}, generations {self._since} to {self._until}"
                 )
-        if self._count == len(LAYOUT) and self._began >= self._from:
+        if self._count == len(self.layout) and self._began >= self._from:
             self._good.set()
 
     def _judge_waveform(self, words: list[int]) -> None:
@@ -267,23 +269,29 @@ class Rig:
         self._idle: list[tuple[ModbusServer, Truth]] = []
         self._all: list[ModbusServer] = []
 
-    async def run(self, faults: Sequence[Fault], **settings: Any) -> list[Outcome]:
-        """Poll, let one fault of a link after another happen, and poll on until all is Good again after each."""
+    async def run(self, faults: Sequence[Fault], *, devices: int = 1, **settings: Any) -> list[Outcome]:
+        """Poll, let one fault of a link after another happen, and poll on until all is Good again after each.
+
+        `devices`: how many are polled at the one URL, side by side.
+        """
         outcomes: list[Outcome] = []
-        async with self._proxied(faults[0].link) as (proxy, truth):
-            judge = Judge(truth)
-            task = self._task(proxy.url, judge, faults[0].link, settings)
-            running = asyncio.create_task(task.run(Progress()))
+        link = faults[0].link
+        async with self._proxied(link) as (proxy, truth):
+            plugin = ModbusPlugin()
+            judges = [Judge(truth, plugin, layout) for layout in (LAYOUT, NEIGHBOUR)[:devices]]
+            tasks = [self._task(proxy.url, judge, link, settings) for judge in judges]
+            running = [asyncio.create_task(task.run(Progress())) for task in tasks]
             try:
                 for fault in faults:
-                    outcomes.append(judge.begin(fault))
-                    await self._happen(fault, proxy, judge)
-                    if running.done():
-                        judge.outcome.stuck = f"the device task ended: {task.health} {task.reason}"
-                    judge.outcome.log = list(proxy.log)
+                    outcomes.append(outcome := Outcome(fault))
+                    await self._happen(outcome, proxy, judges)
+                    if any(each.done() for each in running):
+                        outcome.stuck = "; ".join(f"{task.health} {task.reason}" for task in tasks)
+                    outcome.log = list(proxy.log)
             finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+                for each in running:
+                    each.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
         return outcomes
 
     async def run_all(self, faults: Iterable[Fault], *, in_a_row: int = 1, **settings: Any) -> list[Outcome]:
@@ -303,17 +311,24 @@ class Rig:
         with ThreadPoolExecutor(len(self._all) or 1) as pool:  # each takes up to half a second
             list(pool.map(ModbusServer.stop, self._all))
 
-    async def _happen(self, fault: Fault, proxy: FaultProxy, judge: Judge) -> None:
-        if not await judge.flows(5):
-            judge.outcome.stuck = "no data before the fault"
+    async def _happen(self, outcome: Outcome, proxy: FaultProxy, judges: Sequence[Judge]) -> None:
+        for judge in judges:
+            judge.outcome = outcome
+        if not await self._flow(judges, 5):
+            outcome.stuck = "no data before the fault"
             return
-        proxy.arm(fault)
+        proxy.arm(outcome.fault)
         async with asyncio.timeout(30):
             await proxy.over()
-        began, within = asyncio.get_running_loop().time(), flows_within(fault.link)
-        if not await judge.flows(within):
-            judge.outcome.stuck = f"no data {within:.1f} s after the fault"
-        judge.outcome.seconds = asyncio.get_running_loop().time() - began
+        began, within = asyncio.get_running_loop().time(), flows_within(outcome.fault.link)
+        if not await self._flow(judges, within):
+            outcome.stuck = f"no data {within:.1f} s after the fault"
+        outcome.seconds = asyncio.get_running_loop().time() - began
+
+    @staticmethod
+    async def _flow(judges: Sequence[Judge], seconds: float) -> bool:
+        """Wait until all data of all devices flow; tell whether they do in time."""
+        return all(await asyncio.gather(*(judge.flows(seconds) for judge in judges)))
 
     @asynccontextmanager
     async def _proxied(self, link: Link) -> AsyncIterator[tuple[FaultProxy, Truth]]:
@@ -341,7 +356,8 @@ class Rig:
             url=url, timeout=f"{TIMEOUT}s", turnaround=f"{TURNAROUND}s", frame_gap=f"{GAP}s",
             in_flight=4 if link is Link.PIPELINED else 1, max_block=LARGEST, **more,
         )  # fmt: skip
-        group = group_of(ModbusPlugin(), [*(wanted.address for wanted in LAYOUT), BURST], period=PERIOD)
+        addresses = [wanted.address for wanted in judge.layout]
+        group = group_of(ModbusPlugin(), [*addresses, BURST] if judge.layout is LAYOUT else addresses, period=PERIOD)
         group = replace(group, points=tuple(replace(point, rate=1000.0) for point in group.points))
         table = TagTable([Tag(str(i), str(i), "m", Role.OTHER) for i in range(len(group.points))])
         task = DeviceTask(

@@ -35,6 +35,13 @@ async def test_faults_in_a_row(rig, check, link):
     check(outcomes)
 
 
+@LINKS
+async def test_two_devices_on_one_line(rig, check, link):
+    """The same holds of two devices that share a line."""
+    outcomes = await rig.run_all(every(link, range(2000, 2001)), devices=2)
+    check(outcomes)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @LINKS

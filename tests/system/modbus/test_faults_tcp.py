@@ -32,6 +32,13 @@ async def test_faults_in_a_row(rig, check, link):
     check(outcomes)
 
 
+@LINKS
+async def test_two_devices_at_one_url(rig, check, link):
+    """The same holds of two devices behind one gateway, to one of which it may hand what the other has asked for."""
+    outcomes = await rig.run_all(every(link, range(2000, 2002)), devices=2)
+    check(outcomes)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @LINKS

@@ -66,15 +66,20 @@ class Truth:
 
     def candidates(self, place: Place, since: int, until: int) -> Iterator[list[int]]:
         """Yield what replies of the generations from `since` to `until` said of a place, the latest first."""
-        for generation, asked in reversed(self.served):
+        for generation, asked in self._latest_first():
             if generation < since:
                 break
             if generation <= until and asked.covers(place):
                 yield self.words(place, generation)
 
+    def _latest_first(self) -> list[tuple[int, Place]]:
+        """Return what was served so far, while threads go on serving."""
+        with self._lock:
+            return list(reversed(self.served))
+
     def explain(self, words: list[int]) -> str:
         """Tell where and when these words were served, for people."""
-        for generation, asked in reversed(self.served):
+        for generation, asked in self._latest_first():
             there = self.words(asked, generation)
             for i in range(len(there) - len(words) + 1):
                 if there[i : i + len(words)] == words:
