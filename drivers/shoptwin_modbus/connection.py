@@ -79,6 +79,7 @@ class ModbusConnection:
         turn = Turn(self._asker, plan.layout, self._terrain, self._line.units, group.period / 1e9)
         await turn.take()
         waveforms = await self._waveforms(plan, turn) if plan.waveforms else None
+        turn.conclude()
         if not turn.replied and plan.units:
             self._check_alive(plan.units)
         batches = turn.batches(group.name)
@@ -146,11 +147,13 @@ class ModbusConnection:
 
     def _check_alive(self, asked: Collection[int]) -> None:
         """Raise Timeout where all is silent; a silent unit among others that answer is only Bad."""
-        units = self._line.units
+        units, now = self._line.units, asyncio.get_running_loop().time()
         if units.none_answers(self._known) and units.dead(asked):
+            rest = min(units.rest(unit, now) for unit in asked)
             raise Timeout(
                 f"no answer from {_named(sorted(asked))} at {self._settings.target}",
                 "check the unit's number, its wiring and power, and whether it needs a longer timeout",
+                again_in=rest or None,  # before that it would only be told so again
             )
 
 

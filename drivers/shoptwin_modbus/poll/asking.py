@@ -38,9 +38,14 @@ class Asker:
         self._clock = asyncio.get_running_loop().time
 
     @property
-    def cost(self) -> float:
-        """Seconds for which a request without a reply holds up whoever shares the wire."""
-        return self.timing.timeout + (0.0 if self._wire.target.checked else self.timing.turnaround)
+    def held(self) -> float:
+        """Seconds for which requests have held up whoever shares the wire, since this connection was made."""
+        return self._counters.held
+
+    @property
+    def silence(self) -> float:
+        """Seconds for which the wire is left alone after a request without a reply."""
+        return 0.0 if self._wire.target.checked else self.timing.turnaround
 
     def talk(self) -> Talk:
         """Return what was counted: of this connection alone, even where others use the same wire."""
@@ -55,23 +60,25 @@ class Asker:
             exceptions={str(code): times for code, times in sorted(counted.exceptions.items())},
         )
 
-    async def ask(self, block: Block, spans: Sequence[Span], others: Iterable[Block], until: float) -> bytes:
+    async def ask(
+        self, block: Block, spans: Sequence[Span], others: Iterable[Block], until: float, *, doubtful: bool = False
+    ) -> bytes:
         """Ask for a block of `spans`, while the device is busy again and again until a time of the loop's clock.
 
-        `others` are blocks that are read of the same unit anyway.
+        `others` are blocks that are read of the same unit anyway. `doubtful`: it may not answer, and others go first.
 
         Raises:
-            Timeout, NotConnected, Refused, Garbled: as `Wire.ask`.
+            Timeout, HungUp, NotConnected, Refused, Garbled: as `Wire.ask`.
         """
         other = None if self._wire.target.checked else unlike(block, spans, others, self._reach)
         pause = FIRST_PAUSE
         for _ in range(self._most):
             try:
-                return await self._wire.ask(block, self.timing, other, self._counters)
+                return await self._wire.ask(block, self.timing, other, self._counters, doubtful=doubtful)
             except Refused as refusal:
                 if refusal.code not in BUSY or self._clock() + pause > until:
                     raise
             self._retries += 1
             await asyncio.sleep(pause)
             pause *= 2
-        return await self._wire.ask(block, self.timing, other, self._counters)
+        return await self._wire.ask(block, self.timing, other, self._counters, doubtful=doubtful)

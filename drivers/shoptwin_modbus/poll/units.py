@@ -28,6 +28,8 @@ class _Unit:
     answered: float | None = None
     status: StatusCode = StatusCode.GOOD
     silent: bool = False
+    cost: float = 0.0
+    """Seconds for which its last turn held up the line, where it was silent."""
 
 
 class Units:
@@ -44,17 +46,27 @@ class Units:
     def failed(self, unit: int, now: float, status: StatusCode, *, silent: bool, cost: float = 0.0) -> None:
         """Note that a unit was of no use in its turn; from the third time on it rests, twice as long each time.
 
-        `silent`: it did not even reply. `cost`: seconds for which a request without a reply holds up the line; a rest
-        is so long that probes take no more than a twentieth of the line's time.
+        `silent`: it did not even reply. `cost`: seconds for which that held up the line; a rest is so long that probes,
+        of all silent units together, take no more than a twentieth of the line's time.
         """
         known = self._units.setdefault(unit, _Unit())
         known.failures += 1
-        known.status, known.silent = status, silent
+        known.status, known.silent, known.cost = status, silent, cost
         if not silent:
             known.answered = now
         if known.failures >= STRIKES:
             doubled = 2.0 ** min(known.failures - STRIKES, 10)
-            known.rest_until = now + min(LONGEST_REST, max(FIRST_REST, PROBE_SHARE * cost) * doubled)
+            known.rest_until = now
+            own = min(LONGEST_REST, max(FIRST_REST, PROBE_SHARE * cost) * doubled)
+            known.rest_until = now + max(own, PROBE_SHARE * self._probing(now))
+
+    def _probing(self, now: float) -> float:
+        """Return the seconds for which one probe of each silent unit holds up the line; forgotten ones cost nothing."""
+        return sum(
+            known.cost
+            for known in self._units.values()
+            if known.silent and known.failures >= STRIKES and now - known.rest_until < ALIVE
+        )
 
     def failures(self, unit: int) -> int:
         """Return the turns in a row in which a unit was of no use."""
@@ -65,24 +77,32 @@ class Units:
         rank = {unit: i for i, unit in enumerate(behind)}
         return sorted(units, key=lambda unit: (self.failures(unit), rank.get(unit, len(rank)), unit))
 
+    def doubtful(self, unit: int) -> bool:
+        """Tell whether a unit is not known to answer: it has failed, or was not heard yet."""
+        known = self._get(unit)
+        return known.failures > 0 or known.answered is None
+
     def open(self, unit: int) -> bool:
         """Tell whether a unit's breaker is open: it is left alone, but for one cheap request now and then."""
         return self.failures(unit) >= STRIKES
 
     def rests(self, unit: int, now: float) -> bool:
-        """Tell whether to leave a unit alone for now.
+        """Tell whether to leave a unit alone for now."""
+        return self.rest(unit, now) > 0
+
+    def rest(self, unit: int, now: float) -> float:
+        """Return for how many more seconds to leave a unit alone.
 
         One that is silent is asked on where no neighbour lives whom that could cost anything: whether the whole
         connection is lost is then for the runtime to find out, and to pace.
         """
         known = self._get(unit)
-        if not self.open(unit) or known.rest_until <= now:
-            return False
-        return not known.silent or any(
-            other.answered is not None and now - other.answered < ALIVE
-            for number, other in self._units.items()
-            if number != unit
-        )
+        if not self.open(unit):
+            return 0.0
+        neighbours = (other for number, other in self._units.items() if number != unit)
+        if known.silent and not any(o.answered is not None and now - o.answered < ALIVE for o in neighbours):
+            return 0.0
+        return max(0.0, known.rest_until - now)
 
     def status(self, unit: int) -> StatusCode:
         """Return the status of what is not read while a unit rests: that of its last failure."""

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from shoptwin.sdk import AuthFailed, NotConnected, StatusCode, Timeout
 from shoptwin_modbus.poll.planning import part
-from shoptwin_modbus.wire.replies import ELSEWHERE, ILLEGAL, Garbled, Refused
+from shoptwin_modbus.poll.poll import SILENCES, OutOfTime
+from shoptwin_modbus.wire.replies import ELSEWHERE, ILLEGAL, Garbled, HungUp, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from shoptwin_modbus.poll.asking import Asker
-    from shoptwin_modbus.poll.layout import Layout
     from shoptwin_modbus.poll.planning import Block, Span
-    from shoptwin_modbus.poll.terrain import Terrain
+    from shoptwin_modbus.poll.poll import Poll
 
 FAILING = 4
 """The exception by which a device says that it cannot do anything: it has failed itself."""
-SILENCES = 2
-"""Requests of one poll that a unit which answers others may leave without a reply before it is asked no more."""
-
 Answer: TypeAlias = Refused | Garbled | None
 """What came of a request that was replied to: a no, nothing that may be decoded, or None: the data, now in place."""
 
@@ -35,43 +27,10 @@ class _Gone(Exception):  # noqa: N818 - never seen outside this module
     """There was no reply from the unit."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Poll:
-    """What all units of one poll share. Times are the loop's."""
-
-    asker: Asker
-    layout: Layout
-    terrain: Terrain
-    period: float
-    """Of the group, in seconds."""
-    narrow_until: float
-    busy_until: float
-    latest: float
-    """When to ask for nothing more."""
-    behind: Mapping[Block, int]
-    """What the last poll had no time for: it comes first, in this order."""
-    buffer: NDArray[np.uint8]
-    status: NDArray[np.uint32]
-
-    def mark(self, blocks: Sequence[Block], status: StatusCode) -> None:
-        """Set the status of all that is read with these blocks."""
-        for block in blocks:
-            self.status[block.first : block.last] = status
-
-    def leave(self, blocks: Sequence[Block]) -> None:
-        """Leave blocks to the next poll, as this one has no time for them."""
-        self.mark(blocks, StatusCode.BAD_TIMEOUT)
-        self.layout.behind.extend(blocks)
-
-    def put(self, block: Block, data: bytes) -> None:
-        """Put what came for a block in its place."""
-        self.layout.put(self.buffer, self.status, block, data)
-
-
 class Visit:
-    """What one unit was asked for in one poll, and what it said."""
+    """What one unit was asked for in one poll, and what it said. `doubtful`: it is not known to answer."""
 
-    def __init__(self, poll: Poll, unit: int) -> None:
+    def __init__(self, poll: Poll, unit: int, *, doubtful: bool = False) -> None:
         self.useful = False
         """Whether there was any reply but exception 4: it is there, and at work."""
         self.failing = False
@@ -83,8 +42,13 @@ class Visit:
         self.narrowed = False
         """Whether anything was refused as a part of more."""
         self.unanswered: list[Block] = []
+        self.hung_up = False
+        """Whether any of those had the connection closed instead."""
+        self.struck = False
+        """Whether it was counted that it was of no use."""
         self._poll = poll
         self._unit = unit
+        self._doubtful = doubtful
         self._terrain = poll.terrain
         self._clock = asyncio.get_running_loop().time
         self._early: dict[Block, Refused | Garbled | Timeout] = {}
@@ -92,7 +56,7 @@ class Visit:
     @property
     def over(self) -> bool:
         """Whether the unit has been silent too often to be asked for more in this poll."""
-        return len(self.unanswered) >= (SILENCES if self.useful or self.failing else 1)
+        return len(self.unanswered) >= (SILENCES if self.useful or self.failing or self.hung_up else 1)
 
     async def read(self, blocks: Sequence[Block], holes: Sequence[Block], *, probing: bool) -> None:
         """Read all blocks, and ask for the holes that are due. `probing`: its breaker is open.
@@ -100,35 +64,37 @@ class Visit:
         A unit that is silent on its first request is left alone for this poll; one whose breaker is open is asked for a
         small block first, and for more only where that helps. One that answers and then is silent is asked on, once:
         some devices say nothing to what they do not have. So that such a block hides no others it comes last from then
-        on, and in time it is cut in two.
+        on, and in time it is cut in two. So it is with one that hangs up instead, but on its first request, too, it is
+        asked for another block.
 
         Raises:
-            NotConnected: the connection is lost.
+            NotConnected: the connection is lost, and cannot be made anew.
         """
         behind = self._poll.behind
         queue = sorted(blocks, key=lambda b: (self._mutes(b), b.size if probing else 0, behind.get(b, len(behind))))
         first, rest = queue[:1], queue[1:]
-        going_on = await self._one_by_one(first) and (self.useful or not probing)
-        if going_on and len(rest) > 1 and self._poll.asker.abreast > 1:
-            rest = await self._side_by_side(rest)
-        if not going_on:
-            self._poll.mark(rest, self.status)
-        elif await self._one_by_one(rest) and (self.useful or not blocks) and holes:
-            await self._ask_again(holes, alone=not blocks)
-        for block in self.unanswered:
-            self._note_silence(block)
+        try:
+            going_on = await self._one_by_one(first) and (self.useful or not probing)
+            if going_on and len(rest) > 1 and self._poll.asker.abreast > 1:
+                rest = await self._side_by_side(rest)
+            if not going_on:
+                self._poll.mark(rest, self.status)
+            elif await self._one_by_one(rest) and (self.useful or not blocks) and holes:
+                await self._ask_again(holes, alone=not blocks)
+        finally:
+            for block in self.unanswered:
+                self._note_silence(block)
 
     async def ask(self, block: Block) -> bytes:
         """Send one request and return its data; what is heard of the unit is noted.
 
         Raises:
-            Timeout, NotConnected, Refused, Garbled: as `Wire.ask`.
+            OutOfTime: the poll ends. Timeout, HungUp, NotConnected, Refused, Garbled: as `Wire.ask`.
         """
-        poll, others = self._poll, self._poll.layout.units.get(self._unit, ())
         try:
             if block in self._early:
                 raise self._early.pop(block)
-            data = await poll.asker.ask(block, poll.layout.spans, others, poll.busy_until)
+            data = await self._poll.ask(block, doubtful=self._doubtful and not self.useful)
         except Refused as refusal:
             if refusal.code in ELSEWHERE:
                 self.status = refusal.status
@@ -143,6 +109,9 @@ class Visit:
         except Timeout:
             self.status = StatusCode.BAD_TIMEOUT
             raise
+        except HungUp:
+            self.hung_up, self.status = True, StatusCode.BAD_NOT_CONNECTED
+            raise
         self.useful = self.well = True
         return data
 
@@ -156,6 +125,9 @@ class Visit:
                 answer = await self._fetch(block)
                 if answer is not None:
                     await self._look_into(block, answer)
+            except OutOfTime:
+                self._poll.leave(blocks[i:])
+                return False
             except _Gone:
                 self.unanswered.append(block)
                 if self.over:
@@ -171,29 +143,30 @@ class Visit:
         """
         waiting = deque(blocks)
         left: list[Block] = []
-        lost: list[NotConnected | AuthFailed] = []
+        refused: list[AuthFailed] = []
 
         async def work() -> None:
             while waiting and self._clock() <= self._poll.latest:
                 block = waiting.popleft()
                 try:
                     self._poll.put(block, await self.ask(block))
-                except (NotConnected, AuthFailed) as error:
-                    lost.append(error)
+                    continue
+                except AuthFailed as error:
+                    refused.append(error)
                 except (Refused, Garbled, Timeout) as answer:
                     self._early[block] = answer
-                else:
-                    continue
+                except (NotConnected, OutOfTime):
+                    pass  # whose fault it is shows when each is asked for by itself
                 left.append(block)
-                if lost or not isinstance(self._early[block], Refused):
+                if not isinstance(self._early.get(block), Refused):
                     left.extend(waiting)
                     waiting.clear()
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(self._poll.asker.abreast, len(blocks))):
                 workers.create_task(work(), name=f"blocks of unit {self._unit}")
-        if lost and not any(isinstance(early, Garbled | Timeout) for early in self._early.values()):
-            raise lost[0]
+        if refused:
+            raise refused[0]
         left.extend(waiting)  # there was no time for them
         return sorted(left, key=lambda block: isinstance(self._early.get(block), Timeout))
 
@@ -201,7 +174,7 @@ class Visit:
         """Ask for a block and put it in its place.
 
         Raises:
-            _Gone: there was no reply; the block is marked. NotConnected: the connection is lost.
+            _Gone: there was no reply; the block is marked. OutOfTime, NotConnected: as `ask`.
         """
         try:
             data = await self.ask(block)
@@ -212,7 +185,7 @@ class Visit:
             answer: Answer = refusal
         except Garbled as garbled:
             answer = garbled
-        except Timeout as silence:
+        except (Timeout, HungUp) as silence:
             self._poll.mark([block], self.status)
             raise _Gone from silence
         else:
@@ -250,13 +223,20 @@ class Visit:
     async def _half(self, half: Block) -> bool:
         """Read one half, narrowing further where it is refused; tell whether it came whole."""
         if self._clock() > self._poll.narrow_until:
-            self._poll.mark([half], StatusCode.BAD_COMMUNICATION_ERROR)
-            self._terrain.part(self._span(half))  # the next poll begins with the half alone
-            return False
-        answer = await self._fetch(half)
+            return self._put_off(half)
+        try:
+            answer = await self._fetch(half)
+        except OutOfTime:
+            return self._put_off(half)
         if answer is not None:
             await self._look_into(half, answer)
         return answer is None
+
+    def _put_off(self, half: Block) -> bool:
+        """Leave one half of what is refused to the next poll, which begins with the half alone."""
+        self._poll.mark([half], StatusCode.BAD_COMMUNICATION_ERROR)
+        self._terrain.part(self._span(half))
+        return False
 
     async def _ask_again(self, holes: Sequence[Block], *, alone: bool) -> None:
         """Ask once more for what the device refused before, where it is time to."""
@@ -264,6 +244,8 @@ class Visit:
             self._terrain.asked(self._span(hole), self._clock())
             try:
                 answer = await self._fetch(hole)
+            except OutOfTime:
+                return
             except _Gone:
                 self.unanswered.append(hole)
                 return

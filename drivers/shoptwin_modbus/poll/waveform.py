@@ -15,7 +15,7 @@ from shoptwin.sdk import Group, Point, SampleBatch, StatusCode, Timeout, ValueKi
 from shoptwin_modbus.poll.layout import Layout, span_of
 from shoptwin_modbus.poll.planning import Block
 from shoptwin_modbus.poll.terrain import Terrain
-from shoptwin_modbus.wire.replies import ELSEWHERE, Garbled, Refused
+from shoptwin_modbus.wire.replies import ELSEWHERE, Garbled, HungUp, Refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -230,6 +230,8 @@ async def _fetch(ask: Ask, block: Block) -> bytes:
         raise _Unread(refusal.status, gone=refusal.code in ELSEWHERE) from refusal
     except Garbled as garbled:
         raise _Unread(StatusCode.BAD_DECODING_ERROR) from garbled
+    except HungUp as end:
+        raise _Unread(StatusCode.BAD_NOT_CONNECTED) from end
     except Timeout as silence:
         raise _Unread(StatusCode.BAD_TIMEOUT, gone=True) from silence
 

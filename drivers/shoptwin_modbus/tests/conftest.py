@@ -41,6 +41,10 @@ class Device:
         self.requests: list[tuple[int, int, int, int]] = []
         self.silent: set[int] = set()
         self.before: Answer | None = None
+        self.hangs_up: Callable[[int, int, int, int], bool] = lambda *_: False
+        """Of which requests it closes the connection instead of a reply."""
+        self.replies = 1 << 30
+        """After how many it closes a connection."""
         self.mangle: Callable[[bytes], bytes] = bytes
         self.connections = 0
         self.port = 0
@@ -91,8 +95,9 @@ class Device:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         self.connections += 1
+        replied = 0
         with suppress(OSError, asyncio.IncompleteReadError):
-            while True:
+            while replied < self.replies:
                 header = await reader.readexactly(7)
                 tid, _, length, unit = struct.unpack(">HHHB", header)
                 body = await reader.readexactly(length - 1)
@@ -101,10 +106,14 @@ class Device:
                 else:
                     function, start, count = body[0], 0, 0  # of 43/14
                 self.requests.append((unit, function, start, count))
+                if self.hangs_up(unit, function, start, count):
+                    break
                 pdu = (self.before or self.answer)(unit, function, start, count)
                 if pdu is not None:
                     writer.write(self.mangle(struct.pack(">HHHB", tid, 0, len(pdu) + 1, unit) + pdu))
                     await writer.drain()
+                    replied += 1
+            await asyncio.sleep(0.005)  # so that the next request is on its way
         self._writers.discard(writer)
         writer.close()
 

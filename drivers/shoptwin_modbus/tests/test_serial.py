@@ -136,8 +136,10 @@ async def test_dead_device_leaves_its_neighbour_alone(cable, plugin):
     clock = asyncio.get_running_loop().time
     began = clock()
     for _ in range(5):
-        with pytest.raises(Timeout):
+        with pytest.raises(Timeout) as caught:
             await dead.read(group)
+        assert caught.value.again_in is not None, "it says when it is asked again, so that no backoff comes on top"
+        assert 0 < caught.value.again_in < 60
         assert await values(living, group) == [(10, 0)]
     assert clock() - began < 0.5
     await dead.aclose()

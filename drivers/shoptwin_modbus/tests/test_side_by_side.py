@@ -196,11 +196,11 @@ async def test_a_refused_login_among_others(plugin, device, monkeypatch):
     await connection.connect()
     ask, asked = Wire.ask, []
 
-    async def refused(wire, block, *rest):
+    async def refused(wire, block, *rest, **more):
         asked.append(block)
         if len(asked) > 2:
             raise AuthFailed("the device refused us")
-        return await ask(wire, block, *rest)
+        return await ask(wire, block, *rest, **more)
 
     monkeypatch.setattr(Wire, "ask", refused)
     with pytest.raises(AuthFailed):

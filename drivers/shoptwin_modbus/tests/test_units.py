@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 from pymodbus.server import ModbusSerialServer
@@ -13,6 +14,7 @@ from shoptwin.sdk import StatusCode, Timeout
 from shoptwin.testing import group_of, readings
 from shoptwin_modbus.poll.units import ALIVE, FIRST_REST, LONGEST_REST, PROBE_SHARE, STRIKES, Units
 from shoptwin_modbus.target import ModbusSettings
+from shoptwin_modbus.wire.turns import PASSED, Turns
 
 TIMEOUT = StatusCode.BAD_TIMEOUT
 FAILURE = StatusCode.BAD_DEVICE_FAILURE
@@ -49,6 +51,27 @@ def test_probes_have_a_budget(cost):
     """From the first one on, probes of a dead unit take no more than a twentieth of the line's time."""
     assert all(cost <= rest / PROBE_SHARE * 1.001 for rest in rests(cost))
     assert rests(cost)[-1] == LONGEST_REST
+
+
+@pytest.mark.parametrize(("dead", "cost"), [(1, 1.5), (9, 1.5), (24, 1.5), (9, 0.1), (3, 20.0)])
+def test_the_budget_is_one_for_all(dead, cost):
+    """However many units are dead, probes of all of them together take no more than a twentieth of the line's time."""
+    units, now, spent = Units(), 0.0, 0.0
+    for unit in range(2, dead + 2):
+        for _ in range(STRIKES):
+            units.failed(unit, now, TIMEOUT, silent=True, cost=cost)
+    begun, probed = now + 2 * PROBE_SHARE * dead * cost, set()
+    while now < begun + 40 * PROBE_SHARE * dead * cost:
+        units.answered(1, now)
+        for unit in range(2, dead + 2):
+            if not units.rests(unit, now):
+                units.failed(unit, now, TIMEOUT, silent=True, cost=cost)
+                if now >= begun:
+                    spent += cost
+                    probed.add(unit)
+        now += 1.0
+    assert spent <= (now - begun) / PROBE_SHARE * 1.05
+    assert len(probed) == dead
 
 
 def test_one_answer_ends_it():
@@ -185,6 +208,120 @@ async def test_silence_to_one_block_on_a_line(cable, plugin):
         assert [found[i][0].value for i in (0, 2, 3, 4)] == [0, 60, 61, 90]
     await connection.aclose()
     await server.shutdown()
+
+
+async def test_a_poll_ends_whatever_is_under_way(plugin, device, monkeypatch):
+    """A request that takes longer than a poll may ends with it: the rest is delivered, and it comes first next time."""
+    monkeypatch.setattr("shoptwin_modbus.poll.turn.DEADLINE", 0.4)
+    device.put(0, 7)
+    device.put(1000, 8)
+    device.put(2000, 9)
+    device.before = lambda *of: None if of[2] == 1000 else device.answer(*of)
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}", timeout="10s"))
+    await connection.connect()
+    group = group_of(plugin, [f"holding:{i}:int16" for i in (0, 1000, 2000)])
+    async with asyncio.timeout(5):
+        found = readings(await connection.read(group))
+    assert [(found[i][0].value, found[i][0].status) for i in range(3)] == [(7, 0), (0, TIMEOUT), (0, TIMEOUT)]
+    device.before = None
+    device.requests.clear()
+    found = readings(await connection.read(group))
+    assert [found[i][0].value for i in range(3)] == [7, 8, 9]
+    assert [start for _, _, start, _ in device.requests] == [1000, 2000, 0]
+    await connection.aclose()
+
+
+async def test_a_queue_is_no_silence(plugin, scripted, monkeypatch):
+    """A device whose turn on the line does not come in time is Bad for that poll, but neither lost nor silent."""
+    peer = await scripted(rtu=True)
+    url = f"rtu+tcp://127.0.0.1:{peer.port}"
+    one, other = (plugin.open(ModbusSettings(url=url, unit=unit, timeout="3s", turnaround="0s")) for unit in (1, 2))
+    await one.connect()
+    await other.connect()
+    group = group_of(plugin, ["holding:0:int16"])
+    holding = asyncio.ensure_future(one.read(group))
+    await peer.request()
+    monkeypatch.setattr("shoptwin_modbus.poll.turn.DEADLINE", 0.3)
+    for _ in range(5):
+        assert readings(await other.read(group))[0][0].status == TIMEOUT
+    assert other.talk().requests == 0
+    assert other.talk().parts == {"unit 2": True}
+    peer.send(bytes([1, 3, 2, 0, 5]))
+    assert readings(await holding)[0][0].value == 5
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_a_living_unit_does_not_wait_for_each_dead_one(plugin, scripted):
+    """Of ten devices on a line nine are off: the tenth waits for one of them at most before each of its requests."""
+    peer, asked = await scripted(rtu=True), []
+
+    async def serve():
+        while True:
+            unit = (await peer.heard.get())[0]
+            asked.append(unit)
+            if unit == 1:
+                peer.send(bytes([1, 3, 2, 0, 5]))
+
+    url = f"rtu+tcp://127.0.0.1:{peer.port}"
+    connections = [
+        plugin.open(ModbusSettings(url=url, unit=unit, timeout="50ms", turnaround="10ms")) for unit in range(1, 11)
+    ]
+    serving, group = asyncio.ensure_future(serve()), group_of(plugin, ["holding:0:int16"])
+    for connection in connections:
+        await connection.connect()
+    assert readings(await connections[0].read(group))[0][0].value == 5
+    asked.clear()
+    dead = [asyncio.ensure_future(connection.read(group)) for connection in connections[1:]]
+    while not asked:
+        await asyncio.sleep(0.01)
+    for _ in range(5):
+        assert readings(await connections[0].read(group))[0][0].value == 5
+    assert [unit == 1 for unit in asked][:10] == [False, True] * 5
+    await asyncio.gather(*dead, return_exceptions=True)
+    assert set(asked) == set(range(1, 11))
+    serving.cancel()
+    for connection in connections:
+        await connection.aclose()
+
+
+async def test_those_who_wait_long_get_their_turn():
+    """Requests to units that may not answer are passed by others, but by no more than a few."""
+    turns, order = Turns(1), []
+
+    async def use(name, *, doubtful):
+        await turns.acquire(doubtful=doubtful)
+        order.append(name)
+        await asyncio.sleep(0)
+        turns.release()
+
+    async with asyncio.TaskGroup() as group:
+        await turns.acquire()
+        group.create_task(use("doubtful", doubtful=True))
+        given_up = group.create_task(use("given up", doubtful=True))
+        await asyncio.sleep(0)
+        for i in range(10):
+            group.create_task(use(i, doubtful=False))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        turns.release()
+    assert order == [*range(PASSED), "doubtful", *range(PASSED, 10)]
+    async with asyncio.timeout(5):
+        await turns.acquire()
+
+
+async def test_one_strike_a_poll(plugin, device):
+    """A device that fails strikes once a poll, however many waveforms it is asked for."""
+    device.before = lambda unit, function, start, count: bytes([function | 0x80, 4])  # noqa: ARG005 - as it is asked
+    connection = plugin.open(ModbusSettings(url=f"tcp://127.0.0.1:{device.port}"))
+    await connection.connect()
+    texts = [f"holding:{1000 * i}:int16[500]:seq=holding:{1000 * i - 1}" for i in range(1, 10)]
+    group = group_of(plugin, ["holding:0:int16", *texts])
+    group = replace(group, points=tuple(replace(point, rate=1000.0) for point in group.points))
+    for turn in range(1, STRIKES + 1):
+        await connection.read(group)
+        assert connection.talk().parts == {"unit 1": turn < STRIKES}
+    await connection.aclose()
 
 
 @pytest.mark.parametrize("in_flight", [1, 3])

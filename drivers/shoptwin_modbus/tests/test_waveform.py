@@ -270,6 +270,7 @@ async def test_a_lost_connection_is_raised(device, reader):
     """A connection that is lost in the middle is the runtime's business."""
     waves = Waveforms(group_of(SEQ), 1, Reach())
     await device.stop()
+    await asyncio.sleep(0.05)
     with pytest.raises(NotConnected):
         await reader.poll(waves)
 

@@ -13,13 +13,13 @@ from pymodbus import ModbusDeviceIdentification
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from shoptwin.sdk import NotConnected, Timeout
+from shoptwin.sdk import Timeout
 from shoptwin_modbus.addresses.address import Table
 from shoptwin_modbus.poll.planning import Block
 from shoptwin_modbus.target import Target, Timing
 from shoptwin_modbus.wire.counters import Counters
 from shoptwin_modbus.wire.identification import identify, parse
-from shoptwin_modbus.wire.replies import Garbled, Refused
+from shoptwin_modbus.wire.replies import Garbled, HungUp, Refused
 from shoptwin_modbus.wire.transactions import Transactions
 from shoptwin_modbus.wire.wire import Wire
 
@@ -159,7 +159,7 @@ async def test_peer_that_hangs_up(tcp):
     await peer.request()
     await peer.request()
     peer.hang_up()
-    assert [type(each) for each in await asyncio.gather(*asking, return_exceptions=True)] == [NotConnected] * 2
+    assert [type(each) for each in await asyncio.gather(*asking, return_exceptions=True)] == [HungUp] * 2
     [again] = under_way(wire, block(2))
     peer.send(right(await peer.request(), 2))
     assert await again == words(2)
@@ -172,13 +172,14 @@ async def test_counters(tcp):
     asking = asyncio.ensure_future(wire.ask(block(0, 2), Timing(2), None, own))
     peer.send(right(await peer.request(), 1, 2))
     await asking
-    assert own == Counters(requests=1, bytes_sent=12, bytes_received=13)
+    assert own == Counters(requests=1, bytes_sent=12, bytes_received=13, held=own.held)
+    assert 0 < own.held < 2
     asking = asyncio.ensure_future(wire.ask(block(0, 2), Timing(2), None, own))
     request = await peer.request()
     peer.send(request[:4] + b"\x00\x03\x01\x83\x02")
     with pytest.raises(Refused):
         await asking
-    assert own == Counters(requests=2, bytes_sent=24, bytes_received=22, exceptions={2: 1})
+    assert own == Counters(requests=2, bytes_sent=24, bytes_received=22, exceptions={2: 1}, held=own.held)
     assert wire.counters == Counters()
 
 

@@ -10,6 +10,7 @@ import termios
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import AuthFailed, NotConnected
+from shoptwin_modbus.wire.replies import HungUp
 
 if TYPE_CHECKING:
     from shoptwin_modbus.target import Target
@@ -95,8 +96,8 @@ def broken_off(target: Target, cause: BaseException | None, *, heard: bool) -> N
         return NotConnected(f"{target} {what}", cure)
     if target.scheme == "tls" and not heard:
         cure = "it may not trust the certificate in cert_file" if target.cert_file else _WANTS_ONE
-        return NotConnected(f"{target} closed the connection before any reply", cure)
-    return NotConnected(f"{target} closed the connection", "it is made anew")
+        return HungUp(f"{target} closed the connection before any reply", cure, used=False)
+    return HungUp(f"{target} closed the connection", "it is made anew", used=heard)
 
 
 def no_modbus(target: Target) -> NotConnected:

@@ -18,6 +18,8 @@ class Counters:
     """Requests without a reply in time."""
     garbled: int = 0
     """What came and was not decoded: not asked for, damaged, of another unit, function, length or transaction."""
+    held: float = 0.0
+    """Seconds for which requests had the wire to themselves, or one of its places."""
     exceptions: dict[int, int] = field(default_factory=dict)
     """Refusals by exception code."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoptwin.sdk import StatusCode
+from shoptwin.sdk import NotConnected, StatusCode
 from shoptwin_modbus.wire.frames import ERROR_FLAG, SHORTEST_RTU
 
 if TYPE_CHECKING:
@@ -47,6 +47,18 @@ class Refused(Exception):  # noqa: N818 - the device's word, never seen outside 
 
 class Garbled(Exception):  # noqa: N818 - as above
     """A reply that must not be decoded."""
+
+
+class HungUp(NotConnected):
+    """The device closed the connection, or the converter did, while a request waited for its reply.
+
+    `used`: something had come over that connection before. Then the device may have had enough of the connection; on a
+    new one it is of this request.
+    """
+
+    def __init__(self, message: str, hint: str, *, used: bool) -> None:
+        super().__init__(message, hint)
+        self.used = used
 
 
 def payload(request: Request, unit: int, pdu: bytes, *, behind: int = 0) -> bytes:

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import NotConnected, Timeout
+from shoptwin_modbus.wire.causes import broken_off
 from shoptwin_modbus.wire.frames import SHORTEST_RTU, Request, RtuCutter, shorter
 from shoptwin_modbus.wire.link import Link, seen
 from shoptwin_modbus.wire.replies import Garbled, Refused, payload
@@ -156,7 +157,7 @@ class RtuLink(Link):
     ) -> bytes:
         """Send a request and wait for its reply; without one, note that it is owed and keep the line silent."""
         if not self.fit:
-            raise NotConnected(f"{self.target} closed the connection", "it is made anew")
+            raise broken_off(self.target, None, heard=True)
         frame, loop = request.rtu, self.loop
         wait = self._wait = _Wait(request, loop.create_future(), syncing)
         self._last, self._cutter, self._strays, self._hush = request, RtuCutter(frame), 0, None

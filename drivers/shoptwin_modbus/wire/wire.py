@@ -14,6 +14,7 @@ from shoptwin_modbus.wire.rtu import RtuLink
 from shoptwin_modbus.wire.security import context_of
 from shoptwin_modbus.wire.tcp import TcpLink
 from shoptwin_modbus.wire.transactions import Transactions
+from shoptwin_modbus.wire.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,7 +50,8 @@ class Wire:
         self._debts: Debts = {} if debts is None else debts
         self._claim = Claim(target)
         self._link: Link | None = None
-        self._free = asyncio.Semaphore(in_flight if target.checked else 1)
+        self._turns = Turns(in_flight if target.checked else 1)
+        self._clock = asyncio.get_running_loop().time
         self._opening = asyncio.Lock()
         self._requests: dict[Block, Request] = {}
         self._rest_until: dict[int, float] = {}
@@ -64,19 +66,27 @@ class Wire:
         await self._ready(timing)
 
     async def ask(
-        self, block: Block, timing: Timing, unlike: Block | None = None, counters: Counters | None = None
+        self,
+        block: Block,
+        timing: Timing,
+        unlike: Block | None = None,
+        counters: Counters | None = None,
+        *,
+        doubtful: bool = False,
     ) -> bytes:
         """Send one request and return the data of its reply: registers, high byte first, or bits, lowest first.
 
         The reply is of the right unit, function, length and transaction. On a line without transactions `unlike`, a
         block of the same unit whose reply has another length, brings the unit into step again after a late reply.
-        `counters` are for this request instead of the wire's: devices on one line count for themselves.
+        `counters` are for this request instead of the wire's: devices on one line count for themselves. `doubtful`: the
+        unit may not answer, and others go first.
 
         Raises:
-            Timeout: no reply. NotConnected: the connection is lost. Refused: the device said no. Garbled: not it.
+            Timeout: no reply. HungUp: the connection was closed instead. NotConnected: there is none, and none can be
+                made. Refused: the device said no. Garbled: not it.
         """
         other = None if unlike is None else self._request(unlike)
-        return await self._ask(self._request(block), timing, other, counters or self.counters)
+        return await self._ask(self._request(block), timing, other, counters or self.counters, doubtful=doubtful)
 
     async def identify(
         self, unit: int, timing: Timing, pace: Callable[[], Awaitable[bool]] | None = None
@@ -100,8 +110,11 @@ class Wire:
         self._drop()
         self._claim.release()
 
-    async def _ask(self, request: Request, timing: Timing, unlike: Request | None, counters: Counters) -> bytes:
-        await self._turn(request.unit, timing.pause)
+    async def _ask(
+        self, request: Request, timing: Timing, unlike: Request | None, counters: Counters, *, doubtful: bool = False
+    ) -> bytes:
+        await self._turn(request.unit, timing.pause, doubtful=doubtful)
+        since = self._clock()
         try:
             link = self._link
             if link is None or not link.fit:
@@ -114,24 +127,25 @@ class Wire:
                     self._drop()
         finally:
             self._rest(request.unit, timing.pause)
-            self._free.release()
+            counters.held += self._clock() - since
+            self._turns.release()
 
-    async def _turn(self, unit: int, pause: float) -> None:
+    async def _turn(self, unit: int, pause: float, *, doubtful: bool) -> None:
         """Wait until the wire is free for a unit that has had its pause; others go first meanwhile."""
-        now = asyncio.get_running_loop().time
+        now = self._clock
         while True:
             if pause and (left := self._rest_until.get(unit, 0.0) - now()) > 0:
                 await asyncio.sleep(left)
-            await self._free.acquire()
+            await self._turns.acquire(doubtful=doubtful)
             if not pause or self._rest_until.get(unit, 0.0) <= now():
                 self._rest(unit, pause)
                 return
-            self._free.release()
+            self._turns.release()
 
     def _rest(self, unit: int, pause: float) -> None:
         """Let a unit's next request wait for its pause."""
         if pause:
-            self._rest_until[unit] = asyncio.get_running_loop().time() + pause
+            self._rest_until[unit] = self._clock() + pause
 
     async def _ready(self, timing: Timing) -> Link:
         async with self._opening:

@@ -40,9 +40,17 @@ class NotConnected(DriverError):
 
 
 class Timeout(DriverError):
-    """The device did not answer in time: as NotConnected."""
+    """The device did not answer in time: as NotConnected.
+
+    `again_in`: real seconds after which the driver would ask it again, where it keeps count of that for others' sake;
+    the runtime then waits for just that.
+    """
 
     code = "timeout"
+
+    def __init__(self, message: str, hint: str = "", *, code: str | None = None, again_in: float | None = None) -> None:
+        super().__init__(message, hint, code=code)
+        self.again_in = again_in
 
 
 class BadAddress(DriverError):

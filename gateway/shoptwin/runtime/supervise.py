@@ -73,12 +73,17 @@ class Attempt:
         self._progress.expect(self.name, within)
 
     def failed(self, error: Exception) -> float:
-        """Count a failed run, log it if it is the first in a row, and return the seconds to wait."""
+        """Count a failed run, log it if it is the first in a row, and return the seconds to wait.
+
+        Where it is known when it is worth a try, that is when: a wait of our own on top would only add to it.
+        """
         self._well_since = None
         if self.lost_at is None:
             self.lost_at = time.monotonic()
             log.warning("lost", task=self.name, reason=str(error))
-        return self._backoff.failed()
+        wait = self._backoff.failed()
+        known = error.again_in if isinstance(error, Timeout) else None
+        return wait if known is None else known
 
 
 async def supervise(

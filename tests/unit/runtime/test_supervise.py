@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
-from shoptwin.domain.errors import ConfigError, NotConnected
+from shoptwin.domain.errors import ConfigError, NotConnected, Timeout
 from shoptwin.runtime.backoff import Backoff
 from shoptwin.runtime.supervise import Attempt, Progress, supervise
 
@@ -27,6 +29,23 @@ async def test_a_retryable_error_is_retried_and_logged_once_per_transition() -> 
     assert runs == 4
     assert len(failures) == 3
     assert [entry["event"] for entry in logs] == ["lost", "back"]
+
+
+async def test_a_driver_that_knows_when_to_try_again() -> None:
+    """Where an error says when it is worth a try, that is waited for, and not the backoff on top."""
+    runs = 0
+
+    async def body(attempt: Attempt) -> None:
+        nonlocal runs
+        runs += 1
+        if runs <= 3:
+            raise Timeout("no answer", again_in=0.01)
+        attempt.up()
+
+    backoff = Backoff(600.0, 600.0)
+    async with asyncio.timeout(30):
+        await supervise("device plc1", body, progress=Progress(), backoff=backoff)
+    assert runs == 4
 
 
 async def test_an_error_that_will_not_pass_goes_up() -> None:
