@@ -36,7 +36,7 @@ class ModbusPlugin:
 
     def check_point(self, settings: ModbusSettings, point: Point) -> None:
         """Check that the device's settings let a tag be read. Raises BadAddress with the key to change in its hint."""
-        unreadable.check(point, settings.unit, settings.reach)
+        unreadable.check(point, settings.unit, settings.reach, line=not settings.target.checked)
 
     def cure(self, status: str, device: str) -> str:
         """Return what a Bad quality of a tag means here, and what to do about it."""

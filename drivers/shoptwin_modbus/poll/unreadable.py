@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from shoptwin_modbus.poll.planning import Reach, Span
 
 
-def check(point: Point, unit: int, reach: Reach) -> None:
-    """Check that a tag can be read within `reach`; `unit` is the device's own.
+ON_A_LINE = range(1, 248)
+"""The units that there can be on a serial line (Modbus over Serial Line 1.02, 2.2)."""
+
+
+def check(point: Point, unit: int, reach: Reach, *, line: bool = False) -> None:
+    """Check that a tag can be read within `reach`; `unit` is the device's own, `line`: it is on a serial line.
 
     Raises:
         BadAddress: it would be BadConfigurationError for ever; the hint says which key to change.
     """
     address: ModbusAddress = point.address
     span = span_of(address, unit)
+    if line and span.unit not in ON_A_LINE:
+        cure = f"write the number that is set at the device, or leave out @{span.unit} for unit {unit}"
+        _refuse(address, f"unit {span.unit} cannot be on a serial line, where units are 1 to 247 (0 calls all)", cure)
     _avoided(address, span, unit, reach)
     if (burst := address.waveform) is not None:
         _waveform(address, burst, point.rate, reach)

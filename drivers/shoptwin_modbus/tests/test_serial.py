@@ -91,6 +91,25 @@ async def test_one_port_has_one_baud_rate(cable, plugin):
 
 
 @pytest.mark.usefixtures("units")
+@pytest.mark.parametrize("turns", range(5))
+async def test_connecting_is_cancelled(cable, plugin, turns):
+    """However far the opening of a port has come when it is cancelled, the port is free for the next one."""
+    connection = plugin.open(settings(cable))
+    connecting = asyncio.ensure_future(connection.connect())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    await connection.aclose()
+    for _ in range(4):
+        await asyncio.sleep(0)
+    again = plugin.open(settings(cable))
+    await again.connect()
+    assert await values(again, group_of(plugin, TEN[:1])) == [(10, 0)]
+    await again.aclose()
+
+
+@pytest.mark.usefixtures("units")
 async def test_port_in_use_by_another_program(cable, plugin):
     """A port that another program holds is NotConnected, and says so."""
     import serial  # noqa: PLC0415 - tests of the driver do not depend on it otherwise

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -22,9 +22,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from shoptwin.sdk import AuthFailed, NotConnected
 from shoptwin.testing import free_port, group_of, readings
 from shoptwin_modbus.target import ModbusSettings
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from shoptwin_modbus.wire.security import context_of
 
 DAY = dt.timedelta(days=1)
 
@@ -241,3 +239,21 @@ async def test_files_that_cannot_be_used(plugin, plant, serve, tmp_path):
         with pytest.raises(AuthFailed) as caught:
             await read(plugin, url, **files)
         assert named in str(caught.value)
+
+
+def test_what_is_needed_to_connect_is_kept_until_a_file_is_renewed(tmp_path):
+    """Reading the authorities takes a while, so it is done once, and again as soon as one of the files is another."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.sign("gateway")
+    target = ModbusSettings(url="tls://127.0.0.1", ca_file=authority.file, cert_file=certificate, key_file=key).target
+    first = context_of(target)
+    assert context_of(target) is first
+    authority.sign("gateway")
+    renewed = context_of(target)
+    assert renewed is not first
+    assert context_of(target) is renewed
+    bare = ModbusSettings(url="tls://127.0.0.1").target
+    assert context_of(bare) is context_of(bare)
+    Path(authority.file).unlink()
+    with pytest.raises(AuthFailed):
+        context_of(target)

@@ -21,7 +21,7 @@ SEQ = "holding:1000:int16[300]:seq=holding:998"
 
 def _told(text: str, rate: float | None = None, **settings: object) -> str:
     """Return what is told of a tag, nothing where it can be read."""
-    device = ModbusSettings(url="tcp://192.0.2.1", **settings)
+    device = ModbusSettings(**{"url": "tcp://192.0.2.1", **settings})
     try:
         plugin.check_point(device, Point(0, parse_address(text), rate=rate))
     except BadAddress as error:
@@ -39,10 +39,13 @@ def _told(text: str, rate: float | None = None, **settings: object) -> str:
         (SEQ, None, {}, "needs its sampling rate. add to the tag: rate = 25600"),
         (SEQ, 100.0, {"avoid": ("holding:998",)}, "'holding:998:uint16': it touches holding:998"),
         (SEQ, 100.0, {"avoid": ("holding:1150",)}, "touches holding:1150"),
+        ("holding:1:int16@0", None, {"url": "rtu:///dev/ttyUSB0"}, "unit 0 cannot be on a serial line, where units are 1 to 247"),
+        ("holding:1:int16@248", None, {"url": "rtu+tcp://192.0.2.1"}, "write the number that is set at the device, or leave out @248 for unit 1"),
+        ("holding:0:int16[50]@0", 100.0, {"url": "rtu+tcp://192.0.2.1"}, "unit 0 cannot be on a serial line"),
     ],
 )  # fmt: skip
 def test_told(text, rate, settings, told):
-    """A tag on an address to avoid, longer than a request, or a waveform without a rate is told with the key."""
+    """A tag on an address to avoid, longer than a request, of no unit of a line, or without a rate is told with its cure."""
     assert told in _told(text, rate, **settings)
 
 
@@ -54,6 +57,9 @@ def test_told(text, rate, settings, told):
         ("coil:100", None, {"avoid": AVOID}),
         ("holding:0:string[100]", None, {}),
         (SEQ, 100.0, {"max_block": 40}),
+        ("holding:1:int16@0", None, {}),
+        ("holding:1:int16@255", None, {}),
+        ("holding:1:int16@247", None, {"url": "rtu:///dev/ttyUSB0"}),
     ],
 )
 def test_what_can_be_read(text, rate, settings):

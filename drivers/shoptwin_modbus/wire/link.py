@@ -43,6 +43,9 @@ class Link(ModbusProtocol):
         self.write: Callable[[bytes], None] = _nowhere
         """Send bytes."""
         self._made: asyncio.Future[None] = self.loop.create_future()
+        self._opened: asyncio.BaseTransport | None = None
+        """What was opened, before `transport` tells that it can be used."""
+        self._dropped = False
 
     async def open(self, timeout: float) -> None:  # noqa: ASYNC109 - the device's own
         """Connect, or open the port.
@@ -52,7 +55,7 @@ class Link(ModbusProtocol):
         """
         try:
             async with asyncio.timeout(timeout):
-                await self.call_create()
+                self._opened, _ = await self.call_create()
                 await self._made  # a serial port is listened to only in a later turn of the loop
         except (OSError, ValueError, termios.error) as error:  # OSError: time-outs and refused certificates too
             self.drop()
@@ -76,10 +79,13 @@ class Link(ModbusProtocol):
     def drop(self) -> None:
         """Let go; what waits for a reply fails with NotConnected."""
         transport: Any = self.transport
-        self.fit = False
+        opened: Any = self._opened
+        self.fit, self._dropped, self._opened = False, True, None
         self.close()
         if transport is not None:
             transport.abort()  # a farewell of TLS could take half a minute
+        elif opened is not None:
+            self.loop.call_soon(opened.abort)  # a serial port that is being set up: it would stay open, and locked
         self.fail(NotConnected(f"the connection to {self.target} is closed", "it is made anew"))
         # Both lead back here, and would keep a dead link until the collector of cycles comes by.
         self.call_create, self.write = _never, _nowhere
@@ -99,6 +105,8 @@ class Link(ModbusProtocol):
     def callback_connected(self) -> None:
         """Take note that bytes can be sent."""
         transport: Any = self.transport
+        if self._dropped:
+            return  # it is closed already
         self.write, self.fit = transport.write, True
         if not self._made.done():
             self._made.set_result(None)
