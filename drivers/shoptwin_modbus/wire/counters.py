@@ -19,7 +19,7 @@ class Counters:
     garbled: int = 0
     """What came and was not decoded: not asked for, damaged, of another unit, function, length or transaction."""
     held: float = 0.0
-    """Seconds for which requests had the wire to themselves, or one of its places."""
+    """Seconds for which requests had the wire to themselves, or one of its places; silence owed to others left out."""
     exceptions: dict[int, int] = field(default_factory=dict)
     """Refusals by exception code."""
 

@@ -69,6 +69,11 @@ class Link(ModbusProtocol):
         raise NotImplementedError
 
     @property
+    def free_from(self) -> float:
+        """When it may be used again, for what came before (loop time)."""
+        return 0.0
+
+    @property
     def busy(self) -> bool:
         """Whether a request waits for its reply."""
         return False

@@ -109,6 +109,11 @@ class RtuLink(Link):
         self._debts.pop(request.unit, None)
         return await self._exchange(request, timing, unlike)
 
+    @property
+    def free_from(self) -> float:
+        """When the line has been silent for as long as it must be."""
+        return self._free_from
+
     def fail(self, error: DriverError) -> None:
         """End the request under way."""
         self._end(error)

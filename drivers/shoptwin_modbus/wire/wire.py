@@ -120,6 +120,7 @@ class Wire:
             if link is None or not link.fit:
                 link = await self._ready(timing)
             link.counters = counters
+            since = max(since, link.free_from)
             try:
                 return await link.ask(request, timing, unlike)
             finally:
@@ -127,7 +128,7 @@ class Wire:
                     self._drop()
         finally:
             self._rest(request.unit, timing.pause)
-            counters.held += self._clock() - since
+            counters.held += max(0.0, self._clock() - since)
             self._turns.release()
 
     async def _turn(self, unit: int, pause: float, *, doubtful: bool) -> None:

@@ -60,10 +60,11 @@ def flows_within(link: Link) -> float:
 
     That is the longest backoff that can be in force by then, the runtime's or that of a unit's breaker, and a poll with
     a late reply to each of its blocks. A breaker opens after three silent polls, for a second or, if that is longer, so
-    long that a probe takes a twentieth of the line's time; the longest fault can take one probe too, and double that.
+    long that a probe of each silent unit takes a twentieth of the line's time. There are two, or the longest fault can
+    take one probe of one too, and double that. What a probe takes is measured: on a busy box it is some more.
     """
     silence = TIMEOUT + TURNAROUND * link.checked
-    return BACKOFF + 2 * max(1.0, 20 * silence) + 10 * silence
+    return BACKOFF + 2 * max(1.0, 25 * silence) + 10 * silence
 
 
 class Wanted(NamedTuple):
