@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shoptwin_modbus.poll.terrain import Terrain
     from shoptwin_modbus.poll.units import Units
 
-NARROW_FOR = 10.0
+NARROW_FOR = 20.0
 """Seconds into a poll after which nothing is narrowed down any more; the next poll goes on with it."""
 LONGEST = 12.0
 """Seconds into a poll after which units that have failed before are not asked any more …"""
@@ -65,6 +65,8 @@ class Turn:
         try:
             for unit in self._units.healthiest_first(self._layout.members, behind):
                 await self._visit(unit, self._layout.units.get(unit, []), self._layout.holes_of(unit))
+            for visit in self._visits.values():
+                await visit.narrow_down()
         except NotConnected:
             if not self._poll.heard:
                 raise

@@ -51,6 +51,8 @@ class Visit:
         self._doubtful = doubtful
         self._terrain = poll.terrain
         self._clock = asyncio.get_running_loop().time
+        self._refused: list[tuple[Block, Refused]] = []
+        """What is still to be narrowed down."""
         self._early: dict[Block, Refused | Garbled | Timeout] = {}
 
     @property
@@ -83,6 +85,27 @@ class Visit:
                 await self._ask_again(holes, alone=not blocks)
         finally:
             for block in self.unanswered:
+                self._note_silence(block)
+
+    async def narrow_down(self) -> None:
+        """Find out what is wrong with blocks that were refused, and read what is good of them: after all else.
+
+        Raises:
+            NotConnected: as `read`.
+        """
+        refused, self._refused = self._refused, []
+        before = len(self.unanswered)
+        try:
+            for block, refusal in refused:
+                if self.over:
+                    self._poll.mark([block], self.status)
+                    continue
+                try:
+                    await self._narrow(block, refusal)
+                except _Gone:
+                    self.unanswered.append(block)
+        finally:
+            for block in self.unanswered[before:]:
                 self._note_silence(block)
 
     async def ask(self, block: Block) -> bytes:
@@ -123,8 +146,10 @@ class Visit:
                 return False
             try:
                 answer = await self._fetch(block)
-                if answer is not None:
-                    await self._look_into(block, answer)
+                if isinstance(answer, Refused) and answer.code in ILLEGAL:
+                    self._refused.append((block, answer))
+                elif answer is not None:
+                    self._poll.mark([block], _status(answer))
             except OutOfTime:
                 self._poll.leave(blocks[i:])
                 return False

@@ -160,6 +160,18 @@ async def test_narrowing_takes_as_many_polls_as_it_must(device, poll, monkeypatc
     assert len(device.requests) <= 36
 
 
+async def test_narrowing_comes_after_all_else(device, poll):
+    """What is refused is narrowed down when all else of the poll was read, so that it cannot take the time of that."""
+    device.put(0, *range(8))
+    del device.registers[1][3]
+    device.put(200, 7)
+    device.put(0, 8, unit=2)
+    found = await poll(*words(8), "holding:200:int16", "holding:0:int16@2")
+    assert found == [*((i, GOOD) if i != 3 else (0, UNKNOWN) for i in range(8)), (7, GOOD), (8, GOOD)]
+    assert device.requests[:3] == [(1, 3, 0, 8), (1, 3, 200, 1), (2, 3, 0, 1)]
+    assert device.requests[3:5] == [(1, 3, 0, 4), (1, 3, 0, 2)]
+
+
 async def test_a_map_full_of_holes_is_read_in_the_first_poll(device, poll):
     """However many addresses of a block are refused, the good ones are read in that very poll."""
     device.put(0, *range(125))
