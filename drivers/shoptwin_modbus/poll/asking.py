@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import Talk
@@ -35,7 +36,9 @@ class Asker:
         self._retries = 0
         self._reach = reach
         self._most = settings.busy_retries
-        self._clock = asyncio.get_running_loop().time
+        self.clock = asyncio.get_running_loop().time
+        self.longest = 4 * self.timing.timeout + 2 * self.timing.pause if wire.target.checked else inf
+        """Seconds that one request may take, with a new connection for each of two tries; on a line nobody can tell."""
 
     @property
     def held(self) -> float:
@@ -76,7 +79,7 @@ class Asker:
             try:
                 return await self._wire.ask(block, self.timing, other, self._counters, doubtful=doubtful)
             except Refused as refusal:
-                if refusal.code not in BUSY or self._clock() + pause > until:
+                if refusal.code not in BUSY or self.clock() + pause > until:
                     raise
             self._retries += 1
             await asyncio.sleep(pause)

@@ -69,9 +69,13 @@ class Poll:
         """
         if self.lost is not None:
             raise self.lost
+        asker = self.asker
         try:
-            async with asyncio.timeout_at(self.deadline):
+            if max(asker.clock(), self.busy_until) + asker.longest < self.deadline:
                 data = await self._twice(block, doubtful=doubtful)
+            else:
+                async with asyncio.timeout_at(self.deadline):
+                    data = await self._twice(block, doubtful=doubtful)
         except TimeoutError as late:
             raise OutOfTime from late
         except (Refused, Garbled):

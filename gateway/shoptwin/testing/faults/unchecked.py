@@ -55,6 +55,11 @@ def _cut(frame: bytes, draw: random.Random, _: Scene) -> list[Delivery]:
     return [Delivery((*([Piece(frame[:at])] if at else []), Piece(None, draw.choice([0.0, 0.002]))))]
 
 
+def _farewell(frame: bytes, draw: random.Random, _: Scene) -> list[Delivery]:
+    """Send it and close the connection, as devices do that serve one request on each."""
+    return [Delivery((Piece(frame), Piece(None, draw.choice([0.002, 0.01]))))]
+
+
 def _header(change: Callable[[bytearray, random.Random, Scene], None]) -> Spoil:
     """Return the kind that changes the header, in one piece or, at times, with a pause within."""
 
@@ -124,6 +129,7 @@ KINDS: dict[str, Kind] = {
     "duplicate": Kind(_twice, BOTH),
     "split": Kind(split, BOTH),
     "cut": Kind(_cut, BOTH),
+    "farewell": Kind(_farewell, REPLY),
     "transaction": Kind(_header(_transaction), BOTH),
     "protocol": Kind(_header(_protocol), BOTH),
     "length": Kind(_header(_length), BOTH),
