@@ -60,6 +60,7 @@ class Asker:
             timeouts=counted.timeouts,
             garbled=counted.garbled,
             retries=self._retries,
+            took=tuple(counted.took),
             exceptions={str(code): times for code, times in sorted(counted.exceptions.items())},
         )
 

@@ -115,6 +115,30 @@ async def test_holes_are_told_as_they_are_configured(device, plugin):
     await connection.aclose()
 
 
+async def test_how_long_requests_take(plugin, scripted):
+    """It is told how long each request takes that brings data: on a line without the wait for other devices."""
+    peer = await scripted(rtu=True)
+    url = f"rtu+tcp://127.0.0.1:{peer.port}"
+    one, other = (plugin.open(ModbusSettings(url=url, unit=unit, timeout="9s", turnaround="0s")) for unit in (1, 2))
+    await one.connect()
+    await other.connect()
+    group = group_of(plugin, ["holding:0:int16"])
+    reading = [asyncio.ensure_future(one.read(group))]
+    await peer.request()
+    reading.append(asyncio.ensure_future(other.read(group)))
+    await asyncio.sleep(0.5)
+    peer.send(bytes([1, 3, 2, 0, 5]))
+    await peer.request()
+    peer.send(bytes([2, 3, 2, 0, 6]))
+    await asyncio.gather(*reading)
+    [first], [second] = one.talk().took, other.talk().took
+    assert first >= 0.5
+    assert second < first
+    await one.aclose()
+    assert one.talk().took == (first,)
+    await other.aclose()
+
+
 async def test_what_goes_over_the_wire_is_counted(device, plugin):
     """Requests, bytes with their frames, exceptions by code, time-outs and damaged replies are counted."""
     device.put(0, *range(10))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+
+TOOK = 256
+"""Requests of which it is known how long they took."""
 
 
 @dataclass(slots=True)
@@ -20,6 +24,8 @@ class Counters:
     """What came and was not decoded: not asked for, damaged, of another unit, function, length or transaction."""
     held: float = 0.0
     """Seconds for which requests had the wire to themselves, or one of its places; silence owed to others left out."""
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=TOOK), compare=False)
+    """Seconds from the sending of each of the last requests to its reply."""
     exceptions: dict[int, int] = field(default_factory=dict)
     """Refusals by exception code."""
 

@@ -121,8 +121,11 @@ class Wire:
                 link = await self._ready(timing)
             link.counters = counters
             since = max(since, link.free_from)
+            sent = max(self._clock(), link.free_from)
             try:
-                return await link.ask(request, timing, unlike)
+                data = await link.ask(request, timing, unlike)
+                counters.took.append(self._clock() - sent)
+                return data
             finally:
                 if not link.fit and not link.busy and link is self._link:
                     self._drop()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from shoptwin.acquire.statistics import quantiles
 from shoptwin.domain import quality
 from shoptwin.domain.device import Talk
 from shoptwin.domain.ports import Remembering, Talking
@@ -93,8 +94,11 @@ class Conversation:
         if not self._talks:
             return {}
         talk = self.total
+        p50, p99 = quantiles(talk.took)
         return {
             "requests": talk.requests,
+            "request_p50_ms": p50,
+            "request_p99_ms": p99,
             "bytes_sent": talk.bytes_sent,
             "bytes_received": talk.bytes_received,
             "timeouts": talk.timeouts,

@@ -10,6 +10,8 @@ import numpy as np
 from shoptwin.domain.quality import is_bad
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.tag import ValueKind
 
@@ -80,7 +82,7 @@ class Statistics:
 
     def report(self) -> dict[str, Any]:
         """Return the figures; latencies in milliseconds, skew in seconds (how far the device's clock is behind)."""
-        latency = np.array(self._latency) * 1e3
+        p50, p99 = quantiles(self._latency)
         return {
             "polls": self.polls,
             "missed_polls": self.missed,
@@ -88,7 +90,15 @@ class Statistics:
             "samples": self.samples,
             "bad_samples": self.bad,
             "errors": dict(self.errors),
-            "latency_p50_ms": round(float(np.percentile(latency, 50)), 2) if len(latency) else None,
-            "latency_p99_ms": round(float(np.percentile(latency, 99)), 2) if len(latency) else None,
+            "latency_p50_ms": p50,
+            "latency_p99_ms": p99,
             "skew_s": None if (skew := self.skew) is None else round(skew, 3),
         }
+
+
+def quantiles(seconds: Collection[float]) -> tuple[float | None, float | None]:
+    """Return the median and the 99th percentile in milliseconds, None where nothing was measured."""
+    if not seconds:
+        return None, None
+    p50, p99 = np.percentile(np.array(seconds) * 1e3, (50, 99))
+    return round(float(p50), 2), round(float(p99), 2)

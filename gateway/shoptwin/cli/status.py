@@ -150,6 +150,8 @@ def _talk(device: dict[str, Any], zone: PlantTime) -> Iterator[str]:
         yield f"{device['samples']:,} values, sent by the device itself"
     if device["latency_p50_ms"] is not None:
         yield f"a poll takes {device['latency_p50_ms']:g} ms (p50), {device['latency_p99_ms']:g} ms (p99)"
+    if (p50 := device.get("request_p50_ms")) is not None:
+        yield f"a request takes {p50:g} ms (p50), {device['request_p99_ms']:g} ms (p99)"
     if (skew := device.get("skew_s")) is not None:
         yield f"its clock is {abs(skew):g} s {'behind' if skew > 0 else 'ahead'}"
     if certificates := device.get("certificates"):

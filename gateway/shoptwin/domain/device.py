@@ -158,6 +158,10 @@ class Hole:
     """StatusCode of the tags that stand there."""
 
 
+TOOK = 256
+"""Requests over which it is told how long they take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Talk:
     """How the talk with a device goes: counters of one connection, and what is so now. Counters of two can be added."""
@@ -173,6 +177,8 @@ class Talk:
     """Requests that were asked again, as the device was busy."""
     torn: int = 0
     """Waveforms that were dropped, as the device changed them while they were read."""
+    took: tuple[float, ...] = field(default=(), compare=False)
+    """Seconds that the last requests took which brought data, TOOK at most: without the wait for others on a line."""
     exceptions: Mapping[str, int] = field(default_factory=dict)
     """Refusals by the protocol's own code: Modbus exception `"2"`, a StatusCode by name."""
     parts: Mapping[str, bool] = field(default_factory=dict)
@@ -189,6 +195,6 @@ class Talk:
         codes = self.exceptions.keys() | later.exceptions.keys()
         refused = {code: self.exceptions.get(code, 0) + later.exceptions.get(code, 0) for code in sorted(codes)}
         return Talk(
-            **counted, exceptions=refused, parts=later.parts, holes=later.holes, notes=later.notes,
-            expires=later.expires,
+            **counted, took=(*self.took, *later.took)[-TOOK:], exceptions=refused, parts=later.parts,
+            holes=later.holes, notes=later.notes, expires=later.expires,
         )  # fmt: skip

@@ -78,7 +78,8 @@ def _devices(devices: list[dict[str, Any]]) -> Iterator[Metric]:
         for code, count in device.get("errors", {}).items():
             errors.add_metric([device["device"], device["driver"], code], count)
     yield errors
-    yield _latency(devices, labels)
+    yield _latency(devices, labels, "latency", "How long the last polls took.")
+    yield _latency(devices, labels, "request", "How long the last requests took that brought data.")
     yield from _talks(devices, labels)
 
 
@@ -115,12 +116,10 @@ def _talks(devices: list[dict[str, Any]], labels: list[str]) -> Iterator[Metric]
     yield from (bytes_, refused, part_up, holes, breaker, skew)
 
 
-def _latency(devices: list[dict[str, Any]], labels: list[str]) -> Metric:
-    family = GaugeMetricFamily(
-        f"{PREFIX}_device_latency_seconds", "How long the last polls took.", labels=[*labels, "quantile"]
-    )
+def _latency(devices: list[dict[str, Any]], labels: list[str], what: str, text: str) -> Metric:
+    family = GaugeMetricFamily(f"{PREFIX}_device_{what}_seconds", text, labels=[*labels, "quantile"])
     for device in devices:
-        for key, quantile in (("latency_p50_ms", "0.5"), ("latency_p99_ms", "0.99")):
+        for key, quantile in ((f"{what}_p50_ms", "0.5"), (f"{what}_p99_ms", "0.99")):
             if (milliseconds := device.get(key)) is not None:
                 family.add_metric([device["device"], device["driver"], quantile], milliseconds / 1e3)
     return family

@@ -61,14 +61,17 @@ class Kept:
 def test_figures_of_all_connections_are_added_up() -> None:
     """Counters go on over a reconnect; what is so now is as the latest connection says."""
     conversation = Conversation(Device("plc1", "modbus", SECOND))
-    first = Talk(requests=3, exceptions={"2": 1}, holes=(HOLE,), notes={"path": "plain: new"})
-    for talk in (first, Talk(requests=4, exceptions={"2": 1, "6": 2}, notes={"path": "fast"}, expires={"gateway": 0})):
+    first = Talk(requests=3, took=(0.002, 0.004), exceptions={"2": 1}, holes=(HOLE,), notes={"path": "plain: new"})
+    last = Talk(requests=4, took=(0.006,), exceptions={"2": 1, "6": 2}, notes={"path": "fast"}, expires={"gateway": 0})
+    for talk in (first, last):
         conversation.begin(Teller([talk]))
         conversation.end()
     assert conversation.total == Talk(
         requests=7, exceptions={"2": 2, "6": 2}, notes={"path": "fast"}, expires={"gateway": 0}
     )
     assert conversation.report()["requests"] == 7
+    assert conversation.report()["request_p50_ms"] == 4.0
+    assert conversation.report()["request_p99_ms"] == 5.96
     assert conversation.report()["holes"] == []
     assert conversation.report()["notes"] == {"path": "fast"}
     assert conversation.report()["certificates"] == {"gateway": "1970-01-01T00:00:00.000Z"}

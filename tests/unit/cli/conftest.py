@@ -53,6 +53,7 @@ class Daemon:
             "garbled": 1, "retries": 2, "bytes_sent": 12252, "bytes_received": 90000, "exceptions": {"2": 6, "6": 1},
             "parts": {"unit 1": True, "unit 7": False},
             "holes": [{"address": "holding:9", "status": "BadNodeIdUnknown"}], "notes": {"path": "fast"},
+            "request_p50_ms": 3.25, "request_p99_ms": 8.5,
         }  # fmt: skip
         health = {"state": "abnormal", "score": 1.25, "progress": 1.0, "evidence": ["temp is 4 K high"], "note": ""}
         machine = {

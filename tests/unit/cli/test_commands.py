@@ -41,6 +41,7 @@ def test_status_of_the_talk(shoptwin: Any, daemon: Any) -> None:
         "12,252 bytes sent, 90,000 received",
         "code 2 6 times, code 6 once",
         "7 polls, 3 late, 0 missed", "4 ms (p50), 9.5 ms (p99)", "0.25 s ahead", "breaker open",
+        "a request takes 3.25 ms (p50), 8.5 ms (p99)",
         "path: fast",
         "plc1: refuses holding:9 (BadNodeIdUnknown)",
     ):  # fmt: skip

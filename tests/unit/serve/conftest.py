@@ -33,6 +33,7 @@ class Recorder:
             "bytes_received": 900, "timeouts": 3, "garbled": 1, "retries": 4, "torn_waveforms": 5,
             "exceptions": {"2": 6}, "parts": {"unit 1": True, "unit 7": False},
             "holes": [{"address": "holding:9", "status": "BadNodeIdUnknown"}],
+            "request_p50_ms": 3.0, "request_p99_ms": 8.0,
         }  # fmt: skip
         return {
             "version": "0.1.0", "site": "plant-1", "gateway": "gw", "devices": [device], "alarms": {"high": 2},

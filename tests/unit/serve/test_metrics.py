@@ -51,6 +51,7 @@ async def test_scrape(serving: Any, free_port: int) -> None:
     assert found["shoptwin_outbox_messages[]"] == 5
     assert found["shoptwin_alarms_standing[('priority', 'high')]"] == 2
     assert found[f"shoptwin_device_latency_seconds[{device}, ('quantile', '0.5')]"] == 0.004
+    assert found[f"shoptwin_device_request_seconds[{device}, ('quantile', '0.99')]"] == 0.008
 
 
 async def test_a_taken_port_stops_nothing(serving: Any, free_port: int, monkeypatch: Any) -> None:
