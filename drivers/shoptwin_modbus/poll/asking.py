@@ -42,13 +42,16 @@ class Asker:
 
     @property
     def held(self) -> float:
-        """Seconds for which requests have held up whoever shares the wire, since this connection was made."""
+        """Seconds for which requests have held the wire, since this connection was made."""
         return self._counters.held
 
-    @property
-    def silence(self) -> float:
-        """Seconds for which the wire is left alone after a request without a reply."""
-        return 0.0 if self._wire.target.checked else self.timing.turnaround
+    def cost(self, held: float) -> float:
+        """Return the seconds for which a silent request has held up whoever shares the wire; `held`: as it was before.
+
+        On a line that is its own silence before and after, too. Where nobody shares it, it is the time-out alone.
+        """
+        timing = self.timing
+        return timing.timeout if self._wire.target.checked else self._counters.held - held + timing.turnaround
 
     def talk(self) -> Talk:
         """Return what was counted: of this connection alone, even where others use the same wire."""

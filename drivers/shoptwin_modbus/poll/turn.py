@@ -141,5 +141,5 @@ class Turn:
         elif not visit.struck and (visit.failing or visit.unanswered):
             visit.struck = True
             silent = not visit.failing  # only silence holds up the line
-            cost = self._asker.held - held + self._asker.silence if silent else 0.0
+            cost = self._asker.cost(held) if silent else 0.0
             self._units.failed(unit, self._clock(), visit.status, silent=silent, cost=cost)

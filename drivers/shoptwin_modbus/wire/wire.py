@@ -114,24 +114,22 @@ class Wire:
         self, request: Request, timing: Timing, unlike: Request | None, counters: Counters, *, doubtful: bool = False
     ) -> bytes:
         await self._turn(request.unit, timing.pause, doubtful=doubtful)
-        since = self._clock()
         try:
             link = self._link
             if link is None or not link.fit:
                 link = await self._ready(timing)
             link.counters = counters
-            since = max(since, link.free_from)
             sent = max(self._clock(), link.free_from)
             try:
                 data = await link.ask(request, timing, unlike)
                 counters.took.append(self._clock() - sent)
                 return data
             finally:
+                counters.held += max(0.0, self._clock() - sent)
                 if not link.fit and not link.busy and link is self._link:
                     self._drop()
         finally:
             self._rest(request.unit, timing.pause)
-            counters.held += max(0.0, self._clock() - since)
             self._turns.release()
 
     async def _turn(self, unit: int, pause: float, *, doubtful: bool) -> None:
