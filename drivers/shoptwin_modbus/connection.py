@@ -70,7 +70,8 @@ class ModbusConnection:
         """Read a group once, one batch a kind of value; a waveform only where there is a new one.
 
         Raises:
-            NotConnected: the connection is lost. Timeout: no unit has answered for several polls.
+            NotConnected: the connection is lost, and nothing was heard in this poll. Timeout: no unit has answered for
+                several polls.
         """
         if self._asker is None:
             raise NotConnected(f"{self._settings.target} is not connected", "connect first")
