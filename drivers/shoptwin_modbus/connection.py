@@ -13,6 +13,7 @@ from shoptwin_modbus.poll.layout import Layout
 from shoptwin_modbus.poll.terrain import Terrain
 from shoptwin_modbus.poll.turn import Turn
 from shoptwin_modbus.poll.waveform import Waveforms
+from shoptwin_modbus.wire.causes import no_modbus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from shoptwin_modbus.target import ModbusSettings
     from shoptwin_modbus.wire.line import Line
     from shoptwin_modbus.wire.wire import Wire
+
+GIBBERISH = 3
+"""Polls in a row with nothing but improper replies after which what answers counts as no Modbus device."""
 
 
 class ModbusConnection:
@@ -70,8 +74,8 @@ class ModbusConnection:
         """Read a group once, one batch a kind of value; a waveform only where there is a new one.
 
         Raises:
-            NotConnected: the connection is lost, and nothing was heard in this poll. Timeout: no unit has answered for
-                several polls.
+            NotConnected: the connection is lost, and nothing was heard in this poll; or what was heard in several is no
+                Modbus. Timeout: no unit has answered for several polls.
         """
         if self._asker is None:
             raise NotConnected(f"{self._settings.target} is not connected", "connect first")
@@ -81,6 +85,7 @@ class ModbusConnection:
         await turn.take()
         waveforms = await self._waveforms(plan, turn) if plan.waveforms else None
         turn.conclude()
+        self._check_language(turn)
         if not turn.replied and plan.units:
             self._check_alive(plan.units)
         batches = turn.batches(group.name)
@@ -145,6 +150,12 @@ class ModbusConnection:
 
     def _forget(self) -> None:
         self._terrain.keep_only({span for plan in self._plans.values() for span in plan.layout.spans})
+
+    def _check_language(self, turn: Turn) -> None:
+        """Raise NotConnected where what answers does not speak Modbus: it may be another kind of server."""
+        self._line.gibberish = self._line.gibberish + 1 if turn.gibberish else 0
+        if self._line.gibberish >= GIBBERISH:
+            raise no_modbus(self._settings.target)
 
     def _check_alive(self, asked: Collection[int]) -> None:
         """Raise Timeout where all is silent; a silent unit among others that answer is only Bad."""

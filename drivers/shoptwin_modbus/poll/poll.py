@@ -49,7 +49,9 @@ class Poll:
     buffer: NDArray[np.uint8]
     status: NDArray[np.uint32]
     heard: bool = False
-    """Whether there was any reply, of whichever unit."""
+    """Whether there was any reply, of whichever unit …"""
+    sound: bool = False
+    """… and whether any was one of Modbus."""
     lost: NotConnected | None = None
     """Why the connection is lost: nothing more can be asked."""
     _hung_up: int = 0
@@ -78,8 +80,8 @@ class Poll:
                     data = await self._twice(block, doubtful=doubtful)
         except TimeoutError as late:
             raise OutOfTime from late
-        except (Refused, Garbled):
-            self.heard = True
+        except (Refused, Garbled) as answer:
+            self.heard, self.sound = True, self.sound or isinstance(answer, Refused)
             raise
         except HungUp as end:
             self._hung_up, self._end = self._hung_up + 1, end
@@ -90,7 +92,7 @@ class Poll:
         except NotConnected as error:
             self.lost = error
             raise
-        self.heard = True
+        self.heard = self.sound = True
         return data
 
     def conclude(self) -> None:

@@ -55,6 +55,11 @@ class Turn:
         """Whether any unit gave any reply."""
         return any(visit.useful or visit.failing for visit in self._visits.values())
 
+    @property
+    def gibberish(self) -> bool:
+        """Whether nothing but what is no proper reply was heard."""
+        return self._poll.heard and not self._poll.sound
+
     async def take(self) -> None:
         """Read every unit.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from contextlib import suppress
 
 import pytest
 
@@ -440,3 +441,33 @@ async def test_silence_while_a_block_is_narrowed_down(device, hasty, good, silen
     device.before = answer
     found = await hasty(*words(8))
     assert found == [(i, GOOD) if i in good else (0, TIMEOUT) for i in range(8)]
+
+
+async def test_what_speaks_another_language(plugin):
+    """What answers, but never in Modbus, is lost after three polls, from then on after each, until it does."""
+    speaks = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    async def serve(reader, writer):
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                request = await reader.readexactly(12)
+                writer.write(speaks or request[:5] + b"\x05" + request[6:8] + b"\x02\0\x07")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    settings = ModbusSettings(url=f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout="2s")
+    group = group_of(plugin, ["holding:0:int16"])
+    for polls in (2, 0):
+        connection = plugin.open(settings)
+        await connection.connect()
+        for _ in range(polls):
+            assert readings(await connection.read(group))[0][0].status == StatusCode.BAD_DECODING_ERROR
+        with pytest.raises(NotConnected, match="not in Modbus"):
+            await connection.read(group)
+        await connection.aclose()
+    speaks = b""
+    connection = plugin.open(settings)
+    await connection.connect()
+    assert readings(await connection.read(group))[0][0].value == 7
+    await connection.aclose()
+    server.close()

@@ -102,6 +102,11 @@ def broken_off(target: Target, cause: BaseException | None, *, heard: bool) -> N
 
 def no_modbus(target: Target) -> NotConnected:
     """Return the error for what answers, but never with a proper reply."""
+    if target.serial:
+        return NotConnected(
+            f"what comes on {target} is no Modbus",
+            "check baud, parity and stop bits, the polarity of the two wires, termination and bias",
+        )
     return NotConnected(
         f"{target} answers, but not in Modbus",
         "check the port (502 is usual): another kind of server may be there; and the url: tcp:// for Modbus TCP, "

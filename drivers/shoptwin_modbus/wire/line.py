@@ -24,6 +24,8 @@ class Line:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.units = Units()
+        self.gibberish = 0
+        """Polls in a row, of whichever device, in which nothing that was heard was a proper reply."""
         self._transactions = Transactions()
         self._debts: Debts = {}
         self._shared: Wire | None = None
