@@ -121,7 +121,13 @@ class Channel:
         if protocol is None:
             raise NotConnected(f"not connected to {self.url}", "it is connected again as soon as it answers")
         self._asked = asyncio.get_running_loop().time()
-        return await protocol.send_request(request, wait)
+        try:
+            return await protocol.send_request(request, wait)
+        except asyncio.CancelledError:
+            # asyncua cancels what waits for an answer when the socket is closed, as whoever keeps the session may do.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise ConnectionError("the connection was closed") from None
 
     async def _keep(self) -> None:
         """Renew the channel's keys in time, say something within the session's time if nobody else does.

@@ -119,3 +119,22 @@ async def test_a_session_that_cannot_be_kept(asyncua_server, connected, names, m
             await asyncio.wait({connection._channel._keeper})
         with pytest.raises(NotConnected):
             await connection.read(names("V1"))
+
+
+async def test_a_connection_that_is_closed_under_a_request(asyncua_server, connected, names, monkeypatch):
+    """What waits for an answer when the connection is closed on our side is NotConnected: nobody has cancelled it."""
+    read, waits = InternalSession.read, asyncio.Event()
+
+    async def slowly(session, parameters, *more):
+        if any(each.NodeId.Identifier == "V1" for each in parameters.NodesToRead):
+            waits.set()
+            await asyncio.sleep(30)
+        return await read(session, parameters, *more)
+
+    monkeypatch.setattr(InternalSession, "read", slowly)
+    async with asyncua_server(_numbers) as (there, _), connected(there, mode="poll", timeout="20s") as connection:
+        reading = asyncio.create_task(connection.read(names("V1")))
+        await waits.wait()
+        await channel.hang_up(connection._channel._client)
+        with pytest.raises(NotConnected):
+            await reading

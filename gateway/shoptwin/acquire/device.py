@@ -21,6 +21,7 @@ from shoptwin.domain.errors import AuthFailed, ConfigError, DriverError, NotConn
 from shoptwin.domain.ports import Polled, Subscribed
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.timing import SECOND, iso
+from shoptwin.runtime.cancelling import cancelled
 from shoptwin.runtime.supervise import supervise
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ async def _within(seconds: float, doing: Awaitable[T], otherwise: str) -> T:
         raise Timeout(otherwise, "check that the device is not overloaded") from error
     # `asyncio.wait_for` of Python 3.11, on which pymodbus waits for a reply, swallows a cancellation that comes in the
     # same turn of the loop as the reply: the device would be polled on, and whoever ends it would wait for ever.
-    if (task := asyncio.current_task()) is not None and task.cancelling():
+    if cancelled():
         raise asyncio.CancelledError
     return done
 

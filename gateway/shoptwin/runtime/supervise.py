@@ -11,6 +11,7 @@ import structlog
 from shoptwin.domain.errors import NotConnected, PublishError, StoreFull, Timeout
 from shoptwin.domain.timing import SECOND, format_duration
 from shoptwin.runtime.backoff import Backoff
+from shoptwin.runtime.cancelling import cancelled, pause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -104,13 +105,23 @@ async def supervise(
     try:
         while True:
             try:
-                await body(attempt)
+                await _run(body, attempt)
             except RETRYABLE as error:
                 wait = attempt.failed(error)
                 failed(error)
                 attempt.expect(wait + 30)
-                await asyncio.sleep(wait)
+                await pause(wait)
             else:
                 return
     finally:
         progress.forget(name)
+
+
+async def _run(body: Callable[[Attempt], Awaitable[None]], attempt: Attempt) -> None:
+    """Run the body once; a cancellation that nobody has asked for is a loss."""
+    try:
+        await body(attempt)
+    except asyncio.CancelledError:
+        if cancelled():
+            raise
+        raise NotConnected(f"{attempt.name} was let go while it waited", "it is tried again") from None

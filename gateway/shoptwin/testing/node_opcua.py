@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing import Self
 
-STARTS_WITHIN = 40.0
+STARTS_WITHIN = 120.0
 """Seconds until it must be ready; making its certificate takes most of them on a slow box."""
 
 

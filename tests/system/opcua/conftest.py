@@ -251,6 +251,8 @@ class Lane:
                     if running.done():
                         outcome.stuck = f"the device task ended: {task.health} {task.reason}"
                     outcomes.append(outcome)
+                    if running.done():
+                        break
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)

@@ -55,6 +55,9 @@ class Script:
         if not self.reads:
             await asyncio.Event().wait()
         what = self.reads.pop(0)
+        if isinstance(what, asyncio.Future):
+            what.cancel()
+            await what
         if isinstance(what, Exception):
             raise what
         return [SampleBatch.of(group.name, ValueKind.F8, [0], [what])]
@@ -261,3 +264,12 @@ async def test_a_driver_that_swallows_a_cancellation_is_ended_all_the_same() -> 
     async with asyncio.timeout(5):
         seen, _ = await run(Swallows(), 2)
     assert seen.values == [1.0, 1.0]
+
+
+async def test_a_library_that_cancels_what_it_waits_for_ends_nothing() -> None:
+    """A request that is cancelled by the driver's own library is a lost connection, and not the end of its device."""
+    reply: Any = asyncio.get_running_loop().create_future()
+    seen, task = await run(Script(reads=[1.0, reply, 2.0]), 3)
+    assert seen.values == [1.0, "BAD_NOT_CONNECTED", 2.0]
+    assert seen.health == [DeviceHealth.CONNECTED, DeviceHealth.LOST, DeviceHealth.CONNECTED]
+    assert task.health is DeviceHealth.CONNECTED

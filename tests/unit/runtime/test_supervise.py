@@ -81,3 +81,42 @@ def test_progress_names_the_task_that_broke_its_promise() -> None:
     now = 100.0
     progress.forget("device plc1")
     assert progress.late() == ["publisher"]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_cancellation_that_was_left_behind_ends_nothing(waits: bool) -> None:
+    """A time-out that ran out as it was no longer needed, or a library that cancels its own, is a loss like any."""
+    runs = 0
+
+    async def body(attempt: Attempt) -> None:
+        nonlocal runs
+        runs += 1
+        if runs <= 3:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            task.uncancel()  # as asyncio.timeout does; before Python 3.13 the next wait is cancelled all the same
+            if waits:
+                await asyncio.sleep(0)
+            raise NotConnected("no route")
+        attempt.up()
+
+    await supervise("device plc1", body, progress=Progress(), backoff=Backoff(0.001))
+    assert runs == 4
+
+
+async def test_a_cancellation_that_is_meant_ends_the_task() -> None:
+    """Whoever cancels a supervised task has it ended, in its body and in the wait before the next run."""
+
+    async def fails(_: Attempt) -> None:
+        raise NotConnected("no route")
+
+    async def waits(_: Attempt) -> None:
+        await asyncio.Event().wait()
+
+    for body in (fails, waits):
+        task = asyncio.create_task(supervise("x", body, progress=Progress(), backoff=Backoff(600.0, 600.0)))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
