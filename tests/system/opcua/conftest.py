@@ -191,7 +191,7 @@ class Census:
 
     @property
     def slowest(self) -> float:
-        """The longest that an answer took, or has taken so far, s."""
+        """The longest that an answer took, or has taken so far, or that this process stood still, s."""
         waits = 0.0 if self._asked is None else asyncio.get_running_loop().time() - self._asked
         return max(self._slowest, waits)
 
@@ -214,8 +214,11 @@ class Census:
                     while not self._over:
                         self.now = await node.read_value() - 1
                         self.most, self._slowest, self._asked = max(self.most, self.now), self.slowest, None
+                        slept = loop.time()
                         await asyncio.sleep(TICK)
                         self._asked = loop.time()
+                        # Where this very process stood still, so did the client that runs in it.
+                        self._slowest = max(self._slowest, self._asked - slept - TICK)
             await asyncio.sleep(TICK)
 
 
