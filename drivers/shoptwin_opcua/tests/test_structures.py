@@ -345,13 +345,20 @@ def test_only_what_cannot_be_is_changed(rows, clock):
     )
     after = plausible(before, clock)
     for i, (at, there, code) in enumerate(rows):
-        known = clock if clock and (not there or there > clock + AHEAD) else there
+        known = clock or there
         possible = not at or not known or known - LONG_AGO <= at <= known + AHEAD
         assert after.source_time[i] == (at if possible else known)
         assert after.status[i] == (code if possible or code else StatusCode.UNCERTAIN)
         assert after.server_time[i] == (clock if clock and there > clock + AHEAD else there)
     assert after.values.tolist() == before.values.tolist()
     assert plausible(after, clock) is after
+
+
+def test_a_server_that_stamps_each_value_alike():
+    """A server whose stamps stand still while its clock runs is no reason to doubt the source's times."""
+    batch = SampleBatch.of("g", ValueKind.I8, [0], [1], source_time=[NOW], server_time=[NOW - 2 * AHEAD])
+    assert plausible(batch, NOW + 1) is batch
+    assert plausible(batch).status.tolist() == [StatusCode.UNCERTAIN]
 
 
 async def test_another_unit_is_told(serve, connected):
