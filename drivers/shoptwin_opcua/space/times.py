@@ -37,10 +37,10 @@ def plausible(batch: SampleBatch, clock: int = 0) -> SampleBatch:
 
     `clock`: what the server's clock shows now, ns UTC, 0 where it does not tell; then its stamp of each value stands
     for it, which is less to be trusted: some servers stamp with the source's time what has one from the future, others
-    with the time of the first value ever after. The server's time is when the value was so for sure. An impossible one, kept,
-    would file the sample where nobody looks for it, and one from the future would stay the latest until that day comes.
-    A value that is Bad or Uncertain already keeps its code. A server's time from the future is replaced by its clock's,
-    so that one such node does not make the whole server's clock look wrong.
+    with the time of the first value ever after. The server's time is when the value was so for sure. An impossible one,
+    kept, would file the sample where nobody looks for it, and one from the future would stay the latest until that day
+    comes. A value that is Bad or Uncertain already keeps its code. A server's time from the future is replaced by its
+    clock's, so that one such node does not make the whole server's clock look wrong.
     """
     source, server = batch.source_time, batch.server_time
     borrowed = (server > clock + AHEAD) & (clock != 0)
