@@ -445,9 +445,10 @@ async def test_silence_while_a_block_is_narrowed_down(device, hasty, good, silen
 
 async def test_what_speaks_another_language(plugin):
     """What answers, but never in Modbus, is lost after three polls, from then on after each, until it does."""
-    speaks = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    speaks, serving = b"HTTP/1.1 400 Bad Request\r\n\r\n", []
 
     async def serve(reader, writer):
+        serving.append(asyncio.current_task())
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 request = await reader.readexactly(12)
@@ -471,3 +472,4 @@ async def test_what_speaks_another_language(plugin):
     assert readings(await connection.read(group))[0][0].value == 7
     await connection.aclose()
     server.close()
+    await asyncio.wait(serving)
