@@ -13,7 +13,7 @@ from shoptwin_opcua.reading.columns import Columns, Places
 from shoptwin_opcua.reading.subscription import Item
 from shoptwin_opcua.space.resolve import add_layouts, add_rates
 from shoptwin_opcua.space.services import ask_namespaces, read, value_of
-from shoptwin_opcua.wire.decode import BAD
+from shoptwin_opcua.wire.decode import ARRAY, BAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,6 +44,8 @@ class Watched:
         self._places = Places(())
         self._silent_at = 0.0
         self._dropped = 0
+        self._unrated = False
+        """Whether an array came whose sampling rate the server had not told, or not yet."""
         self._gone_at, self._patience, self._gone = 0.0, min(SOON, every), 0
 
     @property
@@ -54,7 +56,12 @@ class Watched:
     @property
     def due(self) -> float:
         """When `look` has something to do."""
-        return min(self._silent_at, self._gone_at) if self._gone else self._silent_at
+        return min(self._silent_at, self._gone_at) if self._gone or self._doubtful else self._silent_at
+
+    @property
+    def _doubtful(self) -> bool:
+        """Whether values came that cannot be used for want of what the server may yet tell: of a half-built one."""
+        return self._unrated or bool(self._server.unlearned)
 
     @property
     def holes(self) -> tuple[Hole, ...]:
@@ -88,6 +95,7 @@ class Watched:
         """Take in notifications."""
         for values in publication.values:
             columns.extend(self._places, values, self._book.take(values, now))
+            self._unrated |= columns.unrated
             if overflown := sum(int(np.count_nonzero(_overflown(block.status))) for block in values.blocks):
                 self._dropped += overflown
                 self._server.notes["overflow"] = (
@@ -108,6 +116,7 @@ class Watched:
             item.present = row.status not in GONE | TOO_MUCH  # what is too large to be read is so to be sent
             item.learned(row)
             columns.setdefault(item.subscription.group.name, Columns()).put(item.target, row)
+        self._unrated |= any(collected.unrated for collected in columns.values())
         return [
             batch for group, collected in columns.items() for batch in collected.batches(group, self._server.clock())
         ]
@@ -124,7 +133,7 @@ class Watched:
         if now >= self._silent_at:
             self._silent_at = now + self._every
             silent = [item for item in self._items if item.present and now - item.heard >= self._every]
-            silent += await self._learn()
+        silent = list(dict.fromkeys(silent + await self._learn()))
         gone = [item for item in self._items if not item.present] if self._gone else []
         batches = await self._look_at(silent, gone) if silent or gone else []
         self._count_gone(now)
@@ -144,26 +153,29 @@ class Watched:
         return batches
 
     async def _learn(self) -> list[Item]:
-        """Where structures came whose layout is not known, ask for it; return what is to be read again."""
-        if not self._server.unlearned:
+        """Where rates or layouts were not known, ask for them; return what is to be read again."""
+        if not self._doubtful:
             return []
-        parted = [item for item in self._items if item.target.parted and item.present]
-        await add_layouts(self._channel, self._server, [item.target for item in parted])
-        return parted
+        self._unrated = False
+        asked = [item for item in self._items if item.present and (item.target.parted or _unrated(item))]
+        await self._ask([item.target for item in asked])
+        return asked
 
     async def _look_up(self, items: list[Item]) -> None:
         """Look up namespaces, sampling rates and layouts again: the server may have come up half-built."""
         self._server.namespaces = await ask_namespaces(self._channel) or self._server.namespaces
         for item in items:
             item.target.find(self._server)
-        targets = [item.target for item in items]
+        await self._ask([item.target for item in items])
+
+    async def _ask(self, targets: Sequence[Target]) -> None:
         await add_rates(self._channel, self._server, targets)
         await add_layouts(self._channel, self._server, targets)
 
     def _count_gone(self, now: float) -> None:
         """Settle when to look for what is gone: soon where more have gone than before, else later and later."""
         lines = self._book.lines["present"][: len(self._items)]
-        gone = len(lines) - int(np.count_nonzero(lines))
+        gone = len(lines) - int(np.count_nonzero(lines)) + self._doubtful
         self._patience = min(SOON, self._every) if gone != self._gone else min(2 * self._patience, self._every)
         self._gone, self._gone_at = gone, now + self._patience
 
@@ -184,6 +196,12 @@ def _by_subscription(items: Iterable[Item]) -> Iterable[tuple[Subscription, list
     for item in items:
         found.setdefault(id(item.subscription), (item.subscription, []))[1].append(item)
     return found.values()
+
+
+def _unrated(item: Item) -> bool:
+    """Tell whether an array came of it, and no sampling rate."""
+    last = item.last
+    return item.target.rate is None and last is not None and bool(last.type & ARRAY)
 
 
 def _hole(item: Item) -> Hole:

@@ -105,6 +105,29 @@ async def test_a_structure_that_comes_later(asyncua_server, connected, mode):
             await until(lambda reading: reading.value == 12.5)
 
 
+async def test_a_rate_that_comes_later(asyncua_server, connected, mode):
+    """An array whose sampling rate is not there yet when the array is becomes a waveform once it is."""
+
+    async def build(server, index):
+        return await server.nodes.objects.add_variable(ua.NodeId("Acc", index), "Acc", [1.0, 2.0, 3.0])
+
+    group = group_of(plugin, ["nsu=urn:shoptwin:test;s=Acc"], period=10**8)
+    async with asyncua_server(build) as (there, node), connected(there, mode=mode, refresh="60s") as connection:
+        stream = connection.batches([group]) if mode == "auto" else None
+
+        async def until(wanted):
+            if stream is not None:
+                await take(stream, lambda found: 0 in found and wanted(found[0][-1]))
+                return
+            while not wanted((await values(connection, group))[0]):
+                await asyncio.sleep(0.1)
+
+        await until(lambda reading: reading.status == StatusCode.BAD_CONFIGURATION_ERROR)
+        await node.add_property(ua.NodeId("Acc.Rate", node.nodeid.NamespaceIndex), "SamplingRate", 1000.0)
+        async with asyncio.timeout(30):
+            await until(lambda reading: reading.good and reading.value.rate == 1000.0)
+
+
 async def test_a_session_that_cannot_be_kept(asyncua_server, connected, names, monkeypatch):
     """Where what keeps the session fails once, the connection ends and is made anew, instead of going on unkept."""
 
