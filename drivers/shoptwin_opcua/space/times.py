@@ -44,7 +44,7 @@ def plausible(batch: SampleBatch, clock: int = 0) -> SampleBatch:
     """
     source, server = batch.source_time, batch.server_time
     borrowed = (server > clock + AHEAD) & (clock != 0)
-    known = np.full_like(server, clock) if clock else server
+    known = clock or server
     ahead = source - known
     odd = ((ahead > AHEAD) | (ahead < -LONG_AGO)) & (source != 0) & (known != 0)
     if not (odd | borrowed).any():
