@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _REFUSED = GONE | {StatusCodes.BadNotReadable, StatusCodes.BadUserAccessDenied, StatusCodes.BadAttributeIdInvalid}
 """What a server says of a node that it has not, or does not give to anybody, or to us."""
 _SOON = 1.0
-"""Seconds after which what is missing is looked for; then twice as many each time."""
+"""Seconds after which what is missing is looked for; then twice as many each time, until some of it has come."""
 
 
 @dataclass
@@ -99,7 +99,11 @@ class Polling:
             columns.extend(plan.places, values, np.arange(first, first + values.count))
             refused |= {first + index: row.status for index, row in values.rows if row.status in _REFUSED | TOO_MUCH}
             first += values.count
-        plan.refused, plan.last = refused, asyncio.get_running_loop().time()
+        plan.last = asyncio.get_running_loop().time()
+        if plan.refused.keys() - refused.keys():  # the server is being built: what else is missing may be there soon
+            plan.patience = min(_SOON, self._refresh)
+            plan.again = min(plan.again, plan.last + plan.patience)
+        plan.refused = refused
         plan.doubtful |= columns.unrated or plan.reading.lost or bool(self._server.unlearned)
         return columns.batches(group.name, self._server.clock())
 

@@ -128,6 +128,27 @@ async def test_a_rate_that_comes_later(asyncua_server, connected, mode):
             await until(lambda reading: reading.good and reading.value.rate == 1000.0)
 
 
+async def test_a_server_that_is_still_being_built(asyncua_server, connected):
+    """Where polled nodes come back, what else was missing is asked for soon, however long it has been waited for."""
+
+    async def build(server, index):
+        return await server.nodes.objects.add_variable(ua.NodeId("Bare", index), "Bare", [1.0])  # and never a rate
+
+    group = group_of(plugin, [f"nsu=urn:shoptwin:test;s={name}" for name in ("Bare", "Acc")], period=10**8)
+    async with asyncua_server(build) as (there, bare), connected(there, mode="poll", refresh="60s") as connection:
+        asked = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() - asked < 3.5:  # asked again after 1 s and 2 s, and then after 4 s
+            await values(connection, group)
+            await asyncio.sleep(0.1)
+        index = bare.nodeid.NamespaceIndex
+        parent = await bare.get_parent()
+        node = await parent.add_variable(ua.NodeId("Acc", index), "Acc", [1.0, 2.0, 3.0])
+        await node.add_property(ua.NodeId("Acc.Rate", index), "SamplingRate", 1000.0)
+        async with asyncio.timeout(2.5):
+            while not (await values(connection, group))[1].good:
+                await asyncio.sleep(0.1)
+
+
 async def test_a_session_that_cannot_be_kept(asyncua_server, connected, names, monkeypatch):
     """Where what keeps the session fails once, the connection ends and is made anew, instead of going on unkept."""
 

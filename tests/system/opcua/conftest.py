@@ -55,6 +55,8 @@ REFRESH = 3.0
 TICK = 0.05
 FLOWS_ON = 3 * PERIOD + TICK
 """Seconds within which data come that flow."""
+LEARNS_WITHIN = 1.5
+"""Seconds after which the driver knows the sampling rates of what has come back: it asks for them 1 s after that."""
 SETTLES = 1.5
 """Seconds after data flow again within which what changed rarely, and stays, is known as it is."""
 _UNBUILT = frozenset({
@@ -312,7 +314,7 @@ class Lane:
             server.do("build", first=0, last=half)
             await asyncio.sleep(draw.uniform(0, 1))
             server.do("build", first=half, last=COUNT)
-            judge.unbuilt = self._truth.generation() + 10**9 // GENERATION
+            judge.unbuilt = self._truth.generation() + round(LEARNS_WITHIN * 1e9) // GENERATION
 
     @asynccontextmanager
     async def _proxied(self) -> AsyncIterator[OpcUaFaultProxy]:
