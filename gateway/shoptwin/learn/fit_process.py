@@ -200,7 +200,7 @@ def _judge(
     quantile = np.vectorize(st.t_quantile)(tag_tail / 2, np.maximum(looked - 1, 1))
     limit = quantile * bank.std(0) * np.sqrt(1 + 1 / np.maximum(looked, 1))
     if joint:
-        rotation, variance, joint_limit = _joint(z, bank, scales, together, tail / 2 / len(scales))
+        rotation, variance, joint_limit = _joint(z, scales, together, tail / 2 / len(scales))
     else:
         rotation, variance = np.zeros((len(scales), k, 1)), np.ones((len(scales), 1))
         joint_limit = np.full(len(scales), np.inf)
@@ -210,9 +210,9 @@ def _judge(
     )  # fmt: skip
 
 
-def _joint(z: Array, bank: Array, scales: Array, together: NDArray[np.intp], tail: float) -> tuple[Array, Array, Array]:
+def _joint(z: Array, scales: Array, together: NDArray[np.intp], tail: float) -> tuple[Array, Array, Array]:
     """Return rotations [S, k, q], variances [S, q] and limits [S] of the joint look at q of the k tags."""
-    rows, fold = len(z), st.folds(len(z))
+    rows, fold, bank = len(z), st.folds(len(z)), st.settled_ewma(z, scales)
     whitening = st.inverse_root(st.ledoit_wolf(z[:, together]))
     rotation = np.zeros((len(scales), z.shape[1], len(together)))
     variance, limit = np.empty((len(scales), len(together))), np.empty(len(scales))
@@ -233,8 +233,8 @@ def _scatter(y: Array, looks: float) -> Array:
 
 
 def _joint_limit(z: Array, bank: Array, fold: NDArray[np.int64], scale: float, tail: float) -> float:
-    """Return the limit of the root of T2: from folds held out, ln T2 by Student's t with L / (2 k + 2) freedom."""
-    rows, k = z.shape
+    """Return the limit of the root of T2, from folds held out: what ln T2 of another one hardly reaches."""
+    rows = len(z)
     held = np.empty(rows)
     for f in range(5):
         train = fold != f
@@ -243,6 +243,4 @@ def _joint_limit(z: Array, bank: Array, fold: NDArray[np.int64], scale: float, t
         scatter = _scatter((bank[train] - mean) @ whitening, 0.8 * rows / scale)
         y = (bank[~train] - mean) @ whitening
         held[~train] = (y * np.linalg.solve(scatter, y.T).T).sum(1)
-    log = np.log(np.maximum(held, 1e-9))
-    quantile = st.t_quantile(tail, rows / (2 * k + 2))
-    return float(np.exp(min(log.mean() + quantile * log.std(), 300.0) / 2))
+    return float(np.exp(min(st.unseen(np.log(np.maximum(held, 1e-9)), fold, tail), 300.0) / 2))

@@ -91,7 +91,7 @@ def _growth_limit(off: Array, channels: int) -> Array:
 
 
 def _fine_limit(context: Context, x: Array, design: Array, y: Array, tail: float) -> float:
-    """Return the limit of the root of T2, from visits held out: half a snapshot of freedom each, less the visits."""
+    """Return the limit of the root of T2, from visits held out: what ln T2 of another one hardly reaches."""
     visit = context.visits(x)
     held = np.empty(len(x))
     for v in np.unique(visit):
@@ -101,6 +101,4 @@ def _fine_limit(context: Context, x: Array, design: Array, y: Array, tail: float
         deviation = np.maximum(off[train].std(0), 1e-6)
         whitening = st.inverse_root(st.ledoit_wolf(off[train] / deviation)) / deviation[:, None]
         held[~train] = ((off[~train] @ whitening) ** 2).sum(1)
-    log = np.log(np.maximum(held, 1e-9))
-    freedom = max((len(x) - len(np.unique(visit))) / 2, 1.0)
-    return float(np.exp(min(log.mean() + st.t_quantile(tail, freedom) * log.std(), 300.0) / 2))
+    return float(np.exp(min(st.unseen(np.log(np.maximum(held, 1e-9)), visit, tail), 300.0) / 2))

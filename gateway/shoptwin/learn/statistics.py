@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,35 @@ def between_share(x: Array, fold: NDArray[np.int64]) -> Array:
         (fold == f).sum() * (x[fold == f].mean(0) - x.mean(0)) ** 2 for f in np.unique(fold)
     )  # fmt: skip
     return np.asarray(np.where(total > 0, between / np.maximum(total, 1e-300), 0.0))
+
+
+def unseen(held: Array, part: NDArray[Any], tail: float) -> float:
+    """Return what a value of a part that nobody has seen yet exceeds with probability `tail`.
+
+    `held` [n] were measured while their own part (fold, visit) was left out; `part` [n] says which that is. Rows of one
+    part are alike in more than their scatter, so both count: the variance within the parts, by as many looks as their
+    rows do not remember one another, and what the parts' means differ by beyond that, by as many as there are parts.
+    Together they are as sure as Satterthwaite says ("An approximate distribution of estimates of variance components",
+    1946), and a new part's mean is one more.
+    """
+    parts, which = np.unique(part, return_inverse=True)
+    n, p = len(held), len(parts)
+    mean = np.bincount(which, held) / np.bincount(which)
+    left = held - mean[which]
+    looks = n / (2 * float(decorrelation(left[:, None])[0]) - 1)
+    within = float((left**2).sum()) / max(n - p, 1)
+    beyond = float(mean.var(ddof=1)) - within / max(looks / p, 1.0) if p > 1 else 0.0
+    between = max(beyond, 0.0) * (1 + 1 / p)
+    spread = (within**2 / max(looks - p, 1.0) + between**2 / max(p - 1, 1)) or 1.0
+    freedom = max((within + between) ** 2 / spread, 1.0)
+    deviation = math.sqrt((within + between) * (1 + 1 / looks))
+    return float(held.mean()) + t_quantile(tail, freedom) * deviation
+
+
+def settled_ewma(x: Array, scales: Array) -> Array:
+    """Return what `ewma` does, as if it had run for long before the first row: over as many rows, told backwards."""
+    before = x[min(int(3 * scales.max()), len(x) - 1) : 0 : -1]
+    return ewma(np.concatenate([before, x]), scales)[len(before) :]
 
 
 def ewma(x: Array, scales: Array) -> Array:

@@ -24,8 +24,8 @@ RECENT = 5
 """Snapshots whose median is judged: two bad ones in five change nothing."""
 HISTORY = 100
 """Snapshots that recent growth is held against; frozen while the alarm stands."""
-SUDDEN = 0.5
-"""ln of power that recent growth must reach at least, and below, how many of its own usual deviations."""
+SUDDEN = float(np.log(2))
+"""ln of power that recent growth must reach at least: doubled. And below, how many of its own usual deviations."""
 SUDDEN_DEVIATIONS = 6.0
 
 

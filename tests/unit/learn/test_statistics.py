@@ -82,3 +82,46 @@ def test_a_random_walk_is_found_and_noise_is_not():
     found = st.random_walk(np.column_stack([walk, rng.normal(size=n), remembers]))
     assert 2e-4 < found[0] < 8e-4
     assert found[1] == found[2] == 0
+
+
+def _coverage(between, rows=40, parts=5, tail=0.02, tries=1500):
+    """Share of values of a new part beyond the limit that was told from others, the parts' means being this far off."""
+    rng = np.random.default_rng(5)
+    part = np.repeat(np.arange(parts), rows)
+    beyond = 0
+    for _ in range(tries):
+        held = rng.normal(size=rows * parts) + between * rng.normal(size=parts)[part]
+        beyond += rng.normal() + between * rng.normal() > st.unseen(held, part, tail)
+    return beyond / tries
+
+
+@pytest.mark.parametrize("between", [0.0, 1.0, 3.0])
+def test_a_part_that_was_never_seen_stays_below_the_limit(between):
+    """However far the parts lie apart, a new one exceeds the limit about as often as was asked for."""
+    assert 0.005 <= _coverage(between) <= 0.035
+
+
+def test_rows_that_remember_one_another_are_fewer_looks():
+    """Held values that repeat themselves leave a wider limit than as many that do not."""
+    rng = np.random.default_rng(6)
+    held, part = rng.normal(size=60), np.repeat(np.arange(3), 20)
+    slow = np.repeat(held[::10], 10)
+    slow = (slow - slow.mean()) / slow.std() * held.std() + held.mean()
+    assert st.unseen(slow, part, 1e-4) > st.unseen(held, part, 1e-4)
+
+
+def test_one_part_tells_of_its_own_scatter_alone():
+    """With a single part nothing is known of others, and the limit is that of a prediction from one sample."""
+    held = np.random.default_rng(7).normal(size=200)
+    assert st.unseen(held, np.zeros(200), 0.025) == pytest.approx(held.mean() + 1.972 * held.std(), rel=0.1)
+    assert st.unseen(np.ones(5), np.zeros(5), 0.025) == 1.0
+
+
+def test_a_settled_mean_does_not_start_from_one_row():
+    """Slow means have their usual spread from the first row on, where plain ones begin with that of a single row."""
+    rng = np.random.default_rng(8)
+    first = [rng.normal(size=(200, 1)) for _ in range(400)]
+    settled = np.std([st.settled_ewma(x, np.array([16.0]))[0, 0, 0] for x in first])
+    plain = np.std([st.ewma(x, np.array([16.0]))[0, 0, 0] for x in first])
+    assert settled == pytest.approx((1 / 31) ** 0.5, rel=0.15)
+    assert plain > 4 * settled
