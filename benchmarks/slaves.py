@@ -27,6 +27,8 @@ MEMORY = (np.arange(32_768) + 0.25).astype(">f4").tobytes()
 ERROR, ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 0x80, 1, 2
 REQUEST = 12
 """Bytes of a request to read, with its header."""
+HURRY = 4
+"""How many times more often a slave flaps that is in a hurry."""
 
 
 class Slave(Protocol):
@@ -131,11 +133,14 @@ class Silent(Steady):
 
 
 class Flapping(Steady):
-    """A slave that is well for about `up` seconds and then ill for about `down`: gone, silent or cut off in turn."""
+    """A slave that is well for about `up` seconds and then ill for about `down`: gone, silent or cut off in turn.
 
-    def __init__(self, *, up: float, down: float, seed: int) -> None:
+    In its first `hurry` seconds it is well, and ill, for a quarter of that.
+    """
+
+    def __init__(self, *, up: float, down: float, seed: int, hurry: float) -> None:
         super().__init__()
-        self._up, self._down = up, down
+        self._up, self._down, self._calm = up, down, time.monotonic() + hurry
         self._draw = random.Random(seed)  # noqa: S311 - it only has to be the same in each run
         self._task: asyncio.Task[None] | None = None
 
@@ -147,17 +152,21 @@ class Flapping(Steady):
 
     async def _flap(self) -> None:
         while True:
-            await asyncio.sleep(self._up * self._draw.uniform(0.7, 1.3))
+            await self._pass(self._up)
             fault = self._draw.choice(("gone", "silent", "cut"))
             self.faults += 1
             if fault == "gone":
                 self.stop()
             else:
                 self.mode = fault
-            await asyncio.sleep(self._down * self._draw.uniform(0.7, 1.3))
+            await self._pass(self._down)
             if fault == "gone":
                 await super().start()
             self.mode = "answer"
+
+    async def _pass(self, seconds: float) -> None:
+        share = 1.0 if time.monotonic() > self._calm else 1 / HURRY
+        await asyncio.sleep(share * seconds * self._draw.uniform(0.7, 1.3))
 
 
 class Refused:
