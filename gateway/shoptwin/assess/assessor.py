@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoptwin.assess import learned as files
 from shoptwin.assess.features import Features, Observed
 from shoptwin.assess.fusion import fuse
 from shoptwin.assess.learned import Pointer
+from shoptwin.assess.library import Library
 from shoptwin.assess.pacing import Pacing
 from shoptwin.assess.progress import LearningState, LearnRequest, progress
 from shoptwin.assess.track import Track
 from shoptwin.assess.verdicts import Verdicts
 from shoptwin.domain.assessment import Assessment, Judgement, Observation, Verdict
-from shoptwin.domain.errors import ModelError, ModelRejected
+from shoptwin.domain.errors import ModelError
 from shoptwin.domain.machine import MachineState
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from shoptwin.assess.features import Bursts
     from shoptwin.assess.layout import Layout
     from shoptwin.assess.shelf import ModelShelf
+    from shoptwin.assess.versions import Version
     from shoptwin.domain.alarm import AlarmState
     from shoptwin.domain.assessment import Window
     from shoptwin.domain.machine import Machine
@@ -39,7 +39,7 @@ class Assessor:
     """Judges windows. `assess`, `adopt`, `forget` and `configure` belong to one worker thread; `due` to the loop."""
 
     def __init__(self, table: TagTable, machines: Sequence[Machine], models: ModelShelf | None, learned: Path) -> None:
-        self._learned = learned
+        self._library = Library(learned, models)
         self._models = models
         self._features = Features(models)
         self._verdicts = Verdicts(self._features)
@@ -61,10 +61,10 @@ class Assessor:
                 if old is not None and old.names == names:
                     self._tracks[machine, indicator] = old
                     continue
-                pointer = files.read_pointer(self._learned, machine, indicator)
+                pointer = self._library.pointer(machine, indicator)
                 self._tracks[machine, indicator] = Track(machine, indicator, names, pointer)
                 try:
-                    self._adopt(self._tracks[machine, indicator])
+                    self._library.adopt(self._tracks[machine, indicator])
                 except ModelError as e:
                     self._tracks[machine, indicator].problem = str(e)
         self._features.forget({t for layout in self._layouts.values() for t in layout.tags})
@@ -139,7 +139,7 @@ class Assessor:
             return self._verdicts.unchanged(track, window, self._progress(track, now))
         if not window.maintenance and window.state is not MachineState.OFF and np.isfinite(row.values[:-1]).any():
             if not track.first and not track.pointer.since:
-                self._point(track, Pointer(track.pointer.version, now))
+                self._library.point(track, Pointer(track.pointer.version, now))
             track.observe(now, row.values)
             values = row.values.astype(np.float32)
             observations.append(Observation(track.machine, track.indicator, now, window.state, track.names, values))
@@ -172,43 +172,42 @@ class Assessor:
         """
         for (name, _), track in self._tracks.items():
             if name == machine:
-                self._adopt(track)
-
-    def _adopt(self, track: Track) -> None:
-        pointer = files.read_pointer(self._learned, track.machine, track.indicator)
-        if track.learned is not None and track.learned.version == pointer.version:
-            return
-        if self._models is None or self._models.unavailable:
-            return
-        try:
-            baseline = files.load(self._learned, track.machine, track.indicator)
-            if baseline is not None and (strange := set(baseline.names) - set(track.names)):
-                raise ModelRejected(
-                    f"what was learned of {track.machine} needs {', '.join(sorted(strange))}",
-                    "The tags have changed: learning starts anew",
-                )
-        except ModelError as e:
-            track.problem, track.tried = str(e), 0
-            raise
-        track.swap(baseline)
-        track.pointer = pointer
+                self._library.adopt(track)
 
     def forget(self, machine: str, indicator: str, since: int) -> None:
         """Start one baseline anew: nothing from before `since` (ns UTC) is learned from. Kept across restarts."""
-        track = self._tracks[machine, indicator]
-        track.swap(None)
-        track.recent = deque(maxlen=track.recent.maxlen)
-        track.rows, track.tried, track.first, track.alarm, track.against = 0, 0, since, False, 0
-        track.latest, track.problem = None, ""
-        self._point(track, Pointer("", since))
+        self._library.forget(self._tracks[machine, indicator], since)
 
-    def _point(self, track: Track, pointer: Pointer) -> None:
-        """Keep from when a track is learned from; a disk that does not take it stops neither learning nor judging."""
-        track.pointer = pointer
-        try:
-            files.write_pointer(self._learned, track.machine, track.indicator, pointer)
-        except OSError as e:
-            track.problem = f"{self._learned} cannot be written ({e.strerror}): after a restart learning begins anew"
+    def relearn(self, machine: str, since: int) -> tuple[str, ...]:
+        """Start every baseline of a machine anew, from `since` (ns UTC) on; returns the indicators.
+
+        Raises:
+            ModelError: nothing is learned of this machine.
+        """
+        found = self._layouts[machine].indicators
+        if not found:
+            raise ModelError(f"nothing is learned of {machine}", self._why_not(machine))
+        for indicator in found:
+            self.forget(machine, indicator, since)
+        return found
+
+    def versions(self, machine: str) -> list[Version]:
+        """Return the baselines of a machine that are on disk, of each indicator oldest first."""
+        tracks = (self._tracks[machine, indicator] for indicator in self._layouts[machine].indicators)
+        return [version for track in tracks for version in self._library.versions(track)]
+
+    def roll_back(self, machine: str, indicator: str, version: str = "") -> str:
+        """Use another baseline that is on disk, the one before where none is named; returns its version.
+
+        Raises:
+            ModelError: there is none, it cannot be used, or the disk does not take it: what was in use stays in use.
+        """
+        track = self._tracks.get((machine, indicator))
+        if track is None:
+            known = ", ".join(self._layouts[machine].indicators) or "nothing"
+            raise ModelError(f"{machine} is not judged by {indicator!r}", f"It is judged by {known}")
+        self._library.roll_back(track, version)
+        return track.pointer.version
 
     def sensor_replaced(self, tag: int, now: int) -> tuple[str, str]:
         """Start the baseline anew that the tag (its index) belongs to; returns its machine and indicator.

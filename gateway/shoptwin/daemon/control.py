@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import math
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from shoptwin import __version__
+from shoptwin.daemon import told
 from shoptwin.domain import quality
 from shoptwin.domain.alarm import Action, Annunciation, Command, Priority
-from shoptwin.domain.assessment import Verdict
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.errors import ShoptwinError
 from shoptwin.domain.timing import SECOND, format_duration, iso
 
 if TYPE_CHECKING:
     from shoptwin.daemon.gateway import Gateway
-    from shoptwin.domain.alarm import AlarmDef, AlarmState
-    from shoptwin.domain.assessment import Assessment
     from shoptwin.domain.machine import Machine
-    from shoptwin.store.samples import SampleStore
 
 
 MOST_SAMPLES = 200_000
@@ -68,7 +62,7 @@ class Door:
         """Return the alarms that stand, or every alarm that there is."""
         book = self._gateway.pipeline.book
         found = book.standing() if active else tuple(book[key] for key in book.definitions)
-        return [_alarm(definition, state) for definition, state in found]
+        return [told.alarm(definition, state) for definition, state in found]
 
     def tags(self) -> list[dict[str, Any]]:
         """Return every tag with its value, quality and age."""
@@ -90,7 +84,7 @@ class Door:
         if not already:
             pipeline.inform(Command(key, Action.ACKNOWLEDGE, by))
             self._audit(by, "acknowledge", key)
-        return _alarm(*pipeline.book[key]) | {"already": already}
+        return told.alarm(*pipeline.book[key]) | {"already": already}
 
     async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
         """Begin the maintenance of a machine, or end it where `seconds` is 0."""
@@ -113,11 +107,47 @@ class Door:
         text = f"what is normal for {machine} ({indicator}) is learned anew; all else stays as it is"
         return {"tag": found.id, "machine": machine, "indicator": indicator, "text": text}
 
+    async def relearn(self, machine: str, since: int, by: str) -> dict[str, Any]:
+        """Learn anew what is normal for a machine."""
+        gateway, assessor = self._gateway, self._gateway.pipeline.assessor
+        self._known(machine)
+        now = gateway.clock.now()
+        start = since or now
+        if start > now:
+            hint = "From a time that has been, or from now on: leave --since out"
+            raise ShoptwinError(f"{iso(start)} is still to come", hint, code="bad-request")
+        async with gateway.worker.turn:
+            indicators = await gateway.worker.run(lambda: assessor.relearn(machine, start))
+        self._audit(by, "relearn", machine, iso(start))
+        text = f"what is normal for {machine} ({', '.join(indicators)}) is learned anew, from {iso(start)} on"
+        return {"machine": machine, "indicators": list(indicators), "since": iso(start), "text": text}
+
+    async def learned(self, machine: str) -> list[dict[str, Any]]:
+        """Return what was learned of a machine and is on disk."""
+        gateway, assessor = self._gateway, self._gateway.pipeline.assessor
+        self._known(machine)
+        async with gateway.worker.turn:
+            found = await gateway.worker.run(lambda: assessor.versions(machine))
+        return [
+            asdict(each)
+            | {name: iso(at) if (at := getattr(each, name)) else None for name in ("learned_from", "learned_until")}
+            for each in found
+        ]
+
+    async def roll_back(self, machine: str, indicator: str, version: str, by: str) -> dict[str, Any]:
+        """Judge a machine by another version of what was learned."""
+        gateway, assessor = self._gateway, self._gateway.pipeline.assessor
+        self._known(machine)
+        async with gateway.worker.turn:
+            used = await gateway.worker.run(lambda: assessor.roll_back(machine, indicator, version))
+        self._audit(by, "rollback", machine, f"{indicator} {used}")
+        text = f"{machine} ({indicator}) is judged by version {used}; shoptwin relearn {machine} learns it anew"
+        return {"machine": machine, "indicator": indicator, "version": used, "text": text}
+
     async def test_alarm(self, machine: str, by: str) -> dict[str, Any]:
         """Send an alarm that is marked as a test."""
         pipeline = self._gateway.pipeline
-        if machine not in pipeline.machines:
-            raise _unknown("machine", machine, pipeline.machines)
+        self._known(machine)
         key = f"{machine}/health.abnormal"
         pipeline.inform(Command(key, Action.TEST, by, "loop check"))
         self._audit(by, "test-alarm", key)
@@ -141,8 +171,8 @@ class Door:
                 f"that would be more than {MOST_SAMPLES:,} values", "ask for less time, or for longer steps: --step 1m",
                 code="bad-request",
             )  # fmt: skip
-        told = await asyncio.to_thread(_history, gateway.samples, found.id, start, stop, resolution)
-        return {"tag": found.id, "unit": found.unit, **told}
+        series = await asyncio.to_thread(told.history, gateway.samples, found.id, start, stop, resolution)
+        return {"tag": found.id, "unit": found.unit, **series}
 
     def _machine(self, machine: Machine, now: int, alarms: int) -> dict[str, Any]:
         gateway, pipeline, name = self._gateway, self._gateway.pipeline, machine.name
@@ -157,9 +187,9 @@ class Door:
                 "since": iso(window.since), "until": iso(window.until) if window.until else None,
                 "by": window.by, "reason": window.reason,
             },
-            "health": _verdict(verdicts["health"]) if "health" in verdicts else None,
-            "indicators": {i: _verdict(a) for i, a in verdicts.items() if i != "health"},
-            "learning_left_s": _learning_left(machine, verdicts.get("health"), now),
+            "health": told.verdict(verdicts["health"]) if "health" in verdicts else None,
+            "indicators": {i: told.verdict(a) for i, a in verdicts.items() if i != "health"},
+            "learning_left_s": told.learning_left(machine, verdicts.get("health"), now),
             "alarms": alarms,
             "tags": [self._tag(index, now) for index in gateway.table.of_machine(name)],
         }  # fmt: skip
@@ -174,12 +204,17 @@ class Door:
             "device": tag.device,
             "role": tag.role.value,
             "unit": tag.unit,
-            "value": f"{len(live.value.samples)} samples" if wave else _number(live.value),
+            "value": f"{len(live.value.samples)} samples" if wave else told.number(live.value),
             "text": tag.label(live.value),
             "quality": quality.name(int(live.status)),
             "time": iso(live.source_time) if live.source_time else None,
             "age_s": round((now - live.receive_time) / SECOND, 1) if live.receive_time else None,
         }
+
+    def _known(self, machine: str) -> None:
+        known = self._gateway.pipeline.machines
+        if machine not in known:
+            raise _unknown("machine", machine, known)
 
     def _find(self, tag: str) -> int:
         """Return the index of the tag with this id, or with this name where one machine alone has it."""
@@ -194,79 +229,6 @@ class Door:
 
     def _audit(self, by: str, action: str, subject: str, detail: str = "") -> None:
         self._gateway.record.audit(self._gateway.clock.now(), by, action, subject, detail)
-
-
-def _history(samples: SampleStore, tag: str, start: int, stop: int, resolution: int) -> dict[str, Any]:
-    if resolution:
-        rollup = samples.rollup(tag, start, stop, resolution)
-        figures = {name: getattr(rollup, name) for name in ("count", "good", "minimum", "mean", "maximum", "last")}
-        return {"time": rollup.time.tolist()} | {name: _numbers(column) for name, column in figures.items()}
-    series = samples.read(tag, start, stop)
-    names = {int(code): quality.name(int(code)) for code in np.unique(series.status)}
-    return {
-        "time": series.time.tolist(),
-        "value": _numbers(series.values),
-        "quality": [names[code] for code in series.status.tolist()],
-    }
-
-
-def _alarm(definition: AlarmDef, state: AlarmState) -> dict[str, Any]:
-    return {
-        "key": definition.key,
-        "id": definition.id,
-        "machine": definition.machine,
-        "tag": definition.tag,
-        "priority": definition.priority.value,
-        "state": state.annunciation.value,
-        "suppressed": state.suppressed_by or None,
-        "since": iso(state.raised_at) if state.raised_at else None,
-        "cleared_at": iso(state.cleared_at) if state.cleared_at else None,
-        "acknowledged_by": state.acknowledged_by or None,
-        "value": _number(state.value),
-        "limit": _number(state.limit),
-        "unit": definition.unit,
-        "text": state.text,
-        "confidence": state.confidence,
-        "evidence": list(state.evidence),
-        "advice": list(definition.advised(state.cause)),
-        "occurrence": state.occurrence,
-    }
-
-
-def _verdict(assessment: Assessment) -> dict[str, Any]:
-    return {
-        "state": assessment.state.value,
-        "score": _number(assessment.score),
-        "alarm": assessment.alarm,
-        "progress": assessment.progress,
-        "confidence": assessment.confidence,
-        "time": iso(assessment.time),
-        "input_age_s": assessment.input_age / SECOND,
-        "model": assessment.model,
-        "evidence": list(assessment.evidence),
-        "note": assessment.note,
-    }
-
-
-def _learning_left(machine: Machine, health: Assessment | None, now: int) -> float | None:
-    """Return the seconds that learning still takes where all goes well, or None where nothing is being learned."""
-    if health is None or health.state is not Verdict.LEARNING or health.progress >= 1:
-        return None
-    learning = machine.learning
-    if learning.until is not None and learning.until > now:
-        return (learning.until - now) / SECOND
-    return round((1 - health.progress) * learning.span / SECOND, 1)
-
-
-def _number(value: Any) -> Any:  # noqa: ANN401 - a value of any tag
-    """Return a value that JSON can write: what is no number is None."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _numbers(column: np.ndarray[Any, Any]) -> list[Any]:
-    return [_number(value) for value in column.tolist()]
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...] | list[str]) -> ShoptwinError:

@@ -32,6 +32,15 @@ class Control(Protocol):
     async def sensor_replaced(self, tag: str, by: str) -> dict[str, Any]:
         """Learn anew what is normal for one tag."""
 
+    async def relearn(self, machine: str, since: int, by: str) -> dict[str, Any]:
+        """Learn anew what is normal for a machine, from `since` (ns UTC) on; 0 is from now on."""
+
+    async def learned(self, machine: str) -> list[dict[str, Any]]:
+        """Return what was learned of a machine and is on disk, which of it is in use among it."""
+
+    async def roll_back(self, machine: str, indicator: str, version: str, by: str) -> dict[str, Any]:
+        """Judge a machine by another version of what was learned, the one before where none is named."""
+
     async def test_alarm(self, machine: str, by: str) -> dict[str, Any]:
         """Send an alarm that is marked as a test."""
 

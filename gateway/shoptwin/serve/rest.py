@@ -61,6 +61,25 @@ class MaintenanceBody(MachineBody, frozen=True):
     reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
+class RelearnBody(MachineBody, frozen=True):
+    """Which machine, from when on (ns UTC); 0 is from now on."""
+
+    since: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class RollbackBody(MachineBody, frozen=True):
+    """Which machine and indicator, and to which version; none is the one before."""
+
+    indicator: Name
+    version: Annotated[str, msgspec.Meta(max_length=20, pattern="^[0-9]*$")] = ""
+
+
+class MachineQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which machine."""
+
+    machine: Name
+
+
 class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which tag, from when to when (ns UTC), in steps of how many ns; 0 for the samples themselves."""
 
@@ -116,6 +135,20 @@ class Routes:
         body = await _body(request, TagBody)
         return await self._control.sensor_replaced(body.tag, body.by)
 
+    async def relearn(self, request: Request) -> object:
+        """POST /v1/relearn."""
+        body = await _body(request, RelearnBody)
+        return await self._control.relearn(body.machine, body.since, body.by)
+
+    async def learned(self, request: Request) -> object:
+        """GET /v1/learned?machine=."""
+        return await self._control.learned(_query(request, MachineQuery).machine)
+
+    async def roll_back(self, request: Request) -> object:
+        """POST /v1/rollback."""
+        body = await _body(request, RollbackBody)
+        return await self._control.roll_back(body.machine, body.indicator, body.version, body.by)
+
     async def reload(self, _: Request) -> object:
         """POST /v1/reload."""
         return await self._control.reload()
@@ -131,12 +164,17 @@ class Routes:
 def application(control: Control) -> Starlette:
     """Return the ASGI application. It is reached over a Unix socket, whose mode says who may."""
     routes = Routes(control)
-    reading = {"status": routes.status, "tags": routes.tags, "alarms": routes.alarms, "history": routes.history}
+    reading = {
+        "status": routes.status, "tags": routes.tags, "alarms": routes.alarms, "history": routes.history,
+        "learned": routes.learned,
+    }  # fmt: skip
     acting = {
         "alarms/acknowledge": routes.acknowledge,
         "alarms/test": routes.test_alarm,
         "maintenance": routes.maintenance,
         "sensor-replaced": routes.sensor_replaced,
+        "relearn": routes.relearn,
+        "rollback": routes.roll_back,
         "reload": routes.reload,
     }
     return Starlette(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from shoptwin.domain.assessment import Verdict
-from shoptwin.domain.errors import ModelRejected
+from shoptwin.domain.errors import ModelError, ModelRejected
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.timing import SECOND
@@ -276,7 +278,7 @@ def test_a_spoilt_baseline_is_refused_and_the_old_one_stays(bench, epoch):
         (folder / f"process-2.{suffix}").write_bytes((folder / f"process-1.{suffix}").read_bytes())
     with (folder / "process-2.onnx").open("ab") as file:
         file.write(b"\0")
-    (folder / "process.json").write_text('{"version": "2", "since": 1}')
+    (folder / "process.json").write_text(json.dumps({"version": "2", "since": epoch}))
     with pytest.raises(ModelRejected, match="sha256"):
         made.assessor.adopt("m1")
     assert "m1/process" in made.assessor.refused
@@ -333,6 +335,55 @@ def test_a_replaced_sensor_starts_only_its_own_baseline_anew(bench, burst, epoch
         said = made.step(epoch + i * SECOND, pump(rng) | {"acc": burst(rng, gain=9)})
     assert said["vibration"].state is Verdict.NORMAL
     assert said["vibration"].model == "vibration-m1@2"
+
+
+def test_a_machine_is_learned_anew_and_gone_back_to(bench, epoch):
+    """`relearn` forgets all of a machine; `roll_back` uses what was learned before, over a restart too."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    assert [(v.version, v.used) for v in made.assessor.versions("m1")] == [("1", True)]
+    assert made.assessor.relearn("m1", epoch + 201 * SECOND) == ("process",)
+    said = made.step(epoch + 202 * SECOND, pump(rng, flow=-20))["health"]
+    assert said.state is Verdict.LEARNING
+    assert [(v.version, v.used) for v in made.assessor.versions("m1")] == [("1", False)]
+    assert made.assessor.roll_back("m1", "process") == "1"
+    said = [made.step(epoch + i * SECOND, pump(rng, flow=-20))["health"] for i in range(203, 230)]
+    assert said[-1].state is Verdict.ABNORMAL
+    assert said[-1].model == "process-m1@1"
+    made.restart()
+    assert made.step(epoch + 230 * SECOND, pump(rng))["health"].model == "process-m1@1"
+
+
+def test_what_cannot_be_gone_back_to(bench, epoch):
+    """An indicator or version that there is not, and a spoilt one, are refused; what was in use stays in use."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    for indicator, version, told in (
+        ("process", "9", "no version 9"),
+        ("process", "", "no earlier"),
+        ("x", "1", "'x'"),
+    ):
+        with pytest.raises(ModelError, match=told):
+            made.assessor.roll_back("m1", indicator, version)
+    (made.learned / "m1" / "process-7.onnx").write_bytes(b"spoilt")
+    with pytest.raises(ModelRejected):
+        made.assessor.roll_back("m1", "process", "7")
+    assert made.assessor.refused == {}
+    made.restart()
+    assert made.step(epoch + 201 * SECOND, pump(rng))["health"].model == "process-m1@1"
+
+
+def test_what_was_forgotten_while_it_was_learned_is_not_put_into_use(bench, epoch):
+    """A baseline that was learned from what no longer counts is left aside, whoever was faster with the pointer."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    made.assessor.relearn("m1", epoch + 300 * SECOND)
+    (made.learned / "m1" / "process.json").write_text(json.dumps({"version": "1", "since": epoch}))
+    made.assessor.adopt("m1")
+    assert made.step(epoch + 301 * SECOND, pump(rng))["health"].state is Verdict.LEARNING
+    assert json.loads((made.learned / "m1" / "process.json").read_text()) == {
+        "version": "", "since": epoch + 300 * SECOND,
+    }  # fmt: skip
 
 
 def test_too_little_evidence_keeps_learning(bench, epoch):

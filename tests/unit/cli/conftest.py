@@ -41,6 +41,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
+        self.kept: list[dict[str, Any]] = []
         self.standing = [ALARM]
         self.acknowledged = False
 
@@ -88,6 +89,18 @@ class Daemon:
         self.asked.append(("sensor-replaced", tag, by))
         return {"tag": tag, "text": "learned anew"}
 
+    async def relearn(self, machine: str, since: int, by: str) -> dict[str, Any]:
+        self.asked.append(("relearn", machine, since, by))
+        return {"machine": machine, "text": f"{machine} is learned anew, from 2026-11-22T05:30:00Z on"}
+
+    async def learned(self, machine: str) -> list[dict[str, Any]]:
+        self.asked.append(("learned", machine))
+        return self.kept
+
+    async def roll_back(self, machine: str, indicator: str, version: str, by: str) -> dict[str, Any]:
+        self.asked.append(("rollback", machine, indicator, version, by))
+        return {"machine": machine, "version": version or "1", "text": f"{machine} is judged by {version or '1'}"}
+
     async def test_alarm(self, machine: str, by: str) -> dict[str, Any]:
         self.asked.append(("test", machine, by))
         return {"machine": machine, "text": f"a test of {machine}"}
@@ -98,6 +111,12 @@ class Daemon:
     async def history(self, tag: str, start: int, stop: int, resolution: int) -> dict[str, Any]:
         self.asked.append(("history", tag, start, stop, resolution))
         return {"tag": tag, "unit": "degC", "time": [start], "value": [None], "quality": ["BadNotConnected"]}
+
+
+def _listens(path: Path) -> bool:
+    """Tell whether somebody answers there: the file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 @pytest.fixture
@@ -113,7 +132,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     thread = threading.Thread(target=run)
     thread.start()
     deadline = time.monotonic() + 10
-    while not path.exists() and time.monotonic() < deadline:
+    while not _listens(path) and time.monotonic() < deadline:
         time.sleep(0.01)
     yield control
     loop.call_soon_threadsafe(task.cancel)

@@ -192,6 +192,40 @@ def test_history_output(shoptwin: Any, daemon: Any) -> None:
     assert shoptwin("history", "press-3.temp", "--since", "1h", "--until", "2h").exit_code == 2
 
 
+def test_learned(shoptwin: Any, daemon: Any) -> None:
+    """What was learned is a table in the plant's time, with the version in use; JSON is as the daemon tells it."""
+    assert shoptwin("learned", "press-3").output.startswith("nothing has been learned of press-3 yet")
+    version = {
+        "indicator": "process", "version": "1", "used": False, "learned_from": "2026-11-20T06:00:00.000Z",
+        "learned_until": "2026-11-22T06:00:00.000Z", "rows": 2880, "false_alarms_per_month": 0.5,
+    }  # fmt: skip
+    daemon.kept = [version, version | {"version": "2", "used": True, "learned_from": None}]
+    heading, first, second = shoptwin("learned", "press-3").output.splitlines()
+    assert heading.split("  ")[0] == "indicator"
+    assert "until (CET)" in heading
+    assert first.split() == ["process", "1", "no", "2026-11-20", "07:00:00", "2026-11-22", "07:00:00", "2880", "0.5"]
+    assert second.split() == ["process", "2", "yes", "-", "2026-11-22", "07:00:00", "2880", "0.5"]
+    assert json.loads(shoptwin("learned", "press-3", "--json").output) == daemon.kept
+
+
+def test_relearn_and_rollback(shoptwin: Any, daemon: Any) -> None:
+    """A machine is learned anew from now on, from so long ago or from a time; a rollback names what it goes back to."""
+    anew = shoptwin("relearn", "press-3", "--by", "kim").output
+    assert anew == "press-3 is learned anew, from 2026-11-22 06:30:00 CET on\n"
+    shoptwin("relearn", "press-3", "--since", "2h", "--by", "kim")
+    shoptwin("relearn", "press-3", "--since", "2026-11-22T05:00:00Z", "--by", "kim")
+    assert shoptwin("rollback", "press-3", "process", "--by", "kim").output == "press-3 is judged by 1\n"
+    assert (
+        json.loads(shoptwin("rollback", "press-3", "process", "--to", "3", "--by", "kim", "--json").output)["version"]
+        == "3"
+    )
+    assert daemon.asked == [
+        ("relearn", "press-3", 0, "kim"), ("relearn", "press-3", NOW_NS - 7_200 * 10**9, "kim"),
+        ("relearn", "press-3", NOW_NS - 3_600 * 10**9, "kim"), ("rollback", "press-3", "process", "", "kim"),
+        ("rollback", "press-3", "process", "3", "kim"),
+    ]  # fmt: skip
+
+
 def test_reload_of_a_wrong_file(shoptwin: Any, daemon: Any) -> None:
     """A reload that the daemon refuses ends with 78 and says what is wrong."""
     assert daemon
@@ -203,7 +237,8 @@ def test_reload_of_a_wrong_file(shoptwin: Any, daemon: Any) -> None:
 @pytest.mark.parametrize(
     "words",
     [["status"], ["alarms"], ["ack", "x"], ["maintenance", "m", "--end"], ["reload"], ["history", "t"],
-     ["alarms", "test", "m"], ["sensor-replaced", "t"]],
+     ["alarms", "test", "m"], ["sensor-replaced", "t"], ["learned", "m"], ["relearn", "m"],
+     ["rollback", "m", "process"]],
 )  # fmt: skip
 def test_no_daemon(shoptwin: Any, tmp_path: Any, monkeypatch: Any, words: list[str]) -> None:
     """Where no daemon answers every command that needs it ends with 69 and a cure, not with a traceback."""

@@ -12,12 +12,13 @@ import pytest
 
 from shoptwin.assess.learned import Pointer, load, read_pointer, write_pointer
 from shoptwin.assess.progress import LearnRequest, progress
+from shoptwin.assess.versions import Version, earlier, listing, use, versions
 from shoptwin.domain.assessment import Observation
 from shoptwin.domain.errors import ModelError, ModelRejected
 from shoptwin.domain.machine import Learning, MachineState
 from shoptwin.domain.tag import TagTable
 from shoptwin.learn.baseline import Settings, fit
-from shoptwin.learn.files import KEPT, save, use, versions
+from shoptwin.learn.files import KEPT, save
 from shoptwin.store.samples import SampleStore
 
 
@@ -38,6 +39,43 @@ def test_versions_follow_one_another_and_can_be_gone_back_to(tmp_path, baseline)
     with pytest.raises(ModelError, match="no version 9"):
         use(tmp_path, "press/3", "process", "9")
     assert load(tmp_path, "press/3", "vibration") is None
+
+
+def test_what_is_on_disk_is_listed_with_what_it_was_learned_from(tmp_path, baseline):
+    """Each version tells from when to when and from how many rows it was learned, and which is in use."""
+    for _ in range(2):
+        save(tmp_path, "m", baseline, 0)
+    use(tmp_path, "m", "process", "1")
+    first, second = listing(tmp_path, "m", "process")
+    assert first == Version("process", "1", True, baseline.since, baseline.until, baseline.rows, 1.0)
+    assert not second.used
+    (tmp_path / "m" / "process-2.json").write_text("{")
+    assert listing(tmp_path, "m", "process")[1] == Version("process", "2", False)
+    assert listing(tmp_path, "m", "vibration") == []
+
+
+def test_the_version_before(tmp_path, baseline):
+    """The one before that in use; the newest while one is learned anew; none before the first."""
+    for _ in range(3):
+        save(tmp_path, "m", baseline, 0)
+    assert earlier(tmp_path, "m", "process") == "2"
+    use(tmp_path, "m", "process", "1")
+    with pytest.raises(ModelError, match="no earlier version"):
+        earlier(tmp_path, "m", "process")
+    write_pointer(tmp_path, "m", "process", Pointer("", 42))
+    assert earlier(tmp_path, "m", "process") == "3"
+
+
+def test_what_was_learned_from_a_time_that_no_longer_counts(tmp_path, baseline):
+    """Where learning began anew while a baseline was made, the old evidence's baseline is not put into use."""
+    save(tmp_path, "m", baseline, 0, since=10)
+    write_pointer(tmp_path, "m", "process", Pointer("", 42))
+    with pytest.raises(ModelError, match="begun anew"):
+        save(tmp_path, "m", baseline, 0, since=10)
+    assert read_pointer(tmp_path, "m", "process") == Pointer("", 42)
+    assert versions(tmp_path, "m", "process") == [1]
+    assert save(tmp_path, "m", baseline, 0, since=42) == "2"
+    assert read_pointer(tmp_path, "m", "process") == Pointer("2", 42)
 
 
 def test_old_versions_are_dropped_in_the_end(tmp_path, baseline):

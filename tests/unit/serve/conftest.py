@@ -24,6 +24,7 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.slow = asyncio.Event()
+        self.kept: list[dict[str, Any]] = []
 
     def status(self) -> dict[str, Any]:
         device = {
@@ -60,6 +61,18 @@ class Recorder:
     async def sensor_replaced(self, tag: str, by: str) -> dict[str, Any]:
         self.asked.append(("sensor-replaced", tag, by))
         raise StoreFull("The disk is full", "Make room")
+
+    async def relearn(self, machine: str, since: int, by: str) -> dict[str, Any]:
+        self.asked.append(("relearn", machine, since, by))
+        return {"machine": machine, "text": f"{machine} is learned anew, from 2026-11-22T05:30:00Z on"}
+
+    async def learned(self, machine: str) -> list[dict[str, Any]]:
+        self.asked.append(("learned", machine))
+        return self.kept
+
+    async def roll_back(self, machine: str, indicator: str, version: str, by: str) -> dict[str, Any]:
+        self.asked.append(("rollback", machine, indicator, version, by))
+        return {"machine": machine, "version": version or "1", "text": f"{machine} is judged by {version or '1'}"}
 
     async def test_alarm(self, machine: str, by: str) -> dict[str, Any]:
         self.asked.append(("test", machine, by))

@@ -36,9 +36,15 @@ async def test_actions_say_who(serving: Any, control: Any) -> None:
         await asyncio.to_thread(client.post, "/v1/alarms/acknowledge", alarm="m/temp.hi", by="kim")
         body = {"machine": "m", "seconds": 7200, "reason": "new belt", "by": "kim"}
         await asyncio.to_thread(lambda: client.post("/v1/maintenance", **body))
+        await asyncio.to_thread(client.post, "/v1/relearn", machine="m", since=7, by="kim")
+        await asyncio.to_thread(client.post, "/v1/rollback", machine="m", indicator="process", by="kim")
+        await asyncio.to_thread(client.get, "/v1/learned", machine="m")
         assert control.asked == [
             ("acknowledge", "m/temp.hi", "kim"),
             ("maintenance", "m", 7200, "new belt", "kim"),
+            ("relearn", "m", 7, "kim"),
+            ("rollback", "m", "process", "", "kim"),
+            ("learned", "m"),
         ]
 
 
@@ -53,6 +59,9 @@ async def test_actions_say_who(serving: Any, control: Any) -> None:
         ("/v1/maintenance", {"machine": "m", "seconds": 60, "reason": " ", "by": "kim"}, "bad-request"),
         ("/v1/maintenance", {"machine": "m", "seconds": 60, "reason": "x" * 70_000, "by": "kim"}, "bad-request"),
         ("/v1/sensor-replaced", {"tag": "m.temp", "by": "kim"}, "store-full"),
+        ("/v1/relearn", {"machine": "m", "since": -1, "by": "kim"}, "bad-request"),
+        ("/v1/relearn", {"machine": "m"}, "bad-request"),
+        ("/v1/rollback", {"machine": "m", "indicator": "process", "version": "../1", "by": "kim"}, "bad-request"),
         ("/v1/reload", {}, "config"),
         ("/v1/nothing", {}, "no-such-path"),
         ("/v1/status", {}, "no-such-method"),

@@ -1,0 +1,95 @@
+"""What the doors tell, in what JSON can write."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.domain import quality
+from shoptwin.domain.assessment import Verdict
+from shoptwin.domain.timing import SECOND, iso
+
+if TYPE_CHECKING:
+    from shoptwin.domain.alarm import AlarmDef, AlarmState
+    from shoptwin.domain.assessment import Assessment
+    from shoptwin.domain.machine import Machine
+    from shoptwin.store.samples import SampleStore
+
+
+def history(samples: SampleStore, tag: str, start: int, stop: int, resolution: int) -> dict[str, Any]:
+    """Return a tag's samples in columns, or figures per `resolution` ns where it is not 0."""
+    if resolution:
+        rollup = samples.rollup(tag, start, stop, resolution)
+        figures = {name: getattr(rollup, name) for name in ("count", "good", "minimum", "mean", "maximum", "last")}
+        return {"time": rollup.time.tolist()} | {name: numbers(column) for name, column in figures.items()}
+    series = samples.read(tag, start, stop)
+    names = {int(code): quality.name(int(code)) for code in np.unique(series.status)}
+    return {
+        "time": series.time.tolist(),
+        "value": numbers(series.values),
+        "quality": [names[code] for code in series.status.tolist()],
+    }
+
+
+def alarm(definition: AlarmDef, state: AlarmState) -> dict[str, Any]:
+    """Return an alarm as it stands."""
+    return {
+        "key": definition.key,
+        "id": definition.id,
+        "machine": definition.machine,
+        "tag": definition.tag,
+        "priority": definition.priority.value,
+        "state": state.annunciation.value,
+        "suppressed": state.suppressed_by or None,
+        "since": iso(state.raised_at) if state.raised_at else None,
+        "cleared_at": iso(state.cleared_at) if state.cleared_at else None,
+        "acknowledged_by": state.acknowledged_by or None,
+        "value": number(state.value),
+        "limit": number(state.limit),
+        "unit": definition.unit,
+        "text": state.text,
+        "confidence": state.confidence,
+        "evidence": list(state.evidence),
+        "advice": list(definition.advised(state.cause)),
+        "occurrence": state.occurrence,
+    }
+
+
+def verdict(assessment: Assessment) -> dict[str, Any]:
+    """Return what is said of one indicator."""
+    return {
+        "state": assessment.state.value,
+        "score": number(assessment.score),
+        "alarm": assessment.alarm,
+        "progress": assessment.progress,
+        "confidence": assessment.confidence,
+        "time": iso(assessment.time),
+        "input_age_s": assessment.input_age / SECOND,
+        "model": assessment.model,
+        "evidence": list(assessment.evidence),
+        "note": assessment.note,
+    }
+
+
+def learning_left(machine: Machine, health: Assessment | None, now: int) -> float | None:
+    """Return the seconds that learning still takes where all goes well, or None where nothing is being learned."""
+    if health is None or health.state is not Verdict.LEARNING or health.progress >= 1:
+        return None
+    learning = machine.learning
+    if learning.until is not None and learning.until > now:
+        return (learning.until - now) / SECOND
+    return round((1 - health.progress) * learning.span / SECOND, 1)
+
+
+def number(value: Any) -> Any:  # noqa: ANN401 - a value of any tag
+    """Return a value that JSON can write: what is no number is None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def numbers(column: np.ndarray[Any, Any]) -> list[Any]:
+    """Return values that JSON can write."""
+    return [number(value) for value in column.tolist()]
