@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from shoptwin.assess import Assessor
 from shoptwin.domain.assessment import Verdict
 from shoptwin.domain.errors import ModelError, ModelRejected
 from shoptwin.domain.machine import MachineState
@@ -371,6 +372,15 @@ def test_what_cannot_be_gone_back_to(bench, epoch):
     assert made.assessor.refused == {}
     made.restart()
     assert made.step(epoch + 201 * SECOND, pump(rng))["health"].model == "process-m1@1"
+
+
+def test_going_back_without_models(bench, epoch):
+    """On a box where no model runs nothing is gone back to, and it says that the limits guard the machine."""
+    made, _ = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(np.random.default_rng(2)))
+    bare = Assessor(made.table, made.machines, None, made.learned)
+    with pytest.raises(ModelError, match="no models are in use"):
+        bare.roll_back("m1", "process", "1")
 
 
 def test_what_was_forgotten_while_it_was_learned_is_not_put_into_use(bench, epoch):
