@@ -204,8 +204,9 @@ class Assessor:
         """
         track = self._tracks.get((machine, indicator))
         if track is None:
-            known = ", ".join(self._layouts[machine].indicators) or "nothing"
-            raise ModelError(f"{machine} is not judged by {indicator!r}", f"It is judged by {known}")
+            known = ", ".join(self._layouts[machine].indicators)
+            hint = f"It is judged by {known}" if known else self._why_not(machine)
+            raise ModelError(f"{machine} is not judged by {indicator!r}", hint)
         self._library.roll_back(track, version)
         return track.pointer.version
 

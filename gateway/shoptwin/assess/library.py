@@ -82,9 +82,6 @@ class Library:
         Raises:
             ModelError: there is none, it cannot be used, or the disk does not take it: what was in use stays in use.
         """
-        if self._models is None or self._models.unavailable:
-            why = self._models.unavailable if self._models else "no models are in use"
-            raise ModelError(f"nothing that was learned can be used: {why}", "The limit alarms guard the machine")
         before, problem = self.pointer(track.machine, track.indicator), track.problem
         try:
             wanted = version or earlier(self._folder, track.machine, track.indicator)
