@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from shoptwin.sdk import Group, SampleBatch
+    from shoptwin_modbus.line import Line
     from shoptwin_modbus.target import ModbusSettings
-    from shoptwin_modbus.wire.line import Line
     from shoptwin_modbus.wire.wire import Wire
 
 GIBBERISH = 3

@@ -8,9 +8,9 @@ from shoptwin_modbus.addresses.address import ModbusAddress, parse_address
 from shoptwin_modbus.addresses.profiles import Profiles, by_profile
 from shoptwin_modbus.connection import ModbusConnection
 from shoptwin_modbus.cures import CURES
+from shoptwin_modbus.line import Line
 from shoptwin_modbus.poll import unreadable
 from shoptwin_modbus.target import ModbusSettings
-from shoptwin_modbus.wire.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,10 +12,10 @@ import msgspec
 
 from shoptwin.sdk import parse_duration
 from shoptwin_modbus.addresses.places import parse_place
-from shoptwin_modbus.poll.planning import Reach, order
+from shoptwin_modbus.planning import Reach, order
 
 if TYPE_CHECKING:
-    from shoptwin_modbus.poll.planning import Span
+    from shoptwin_modbus.planning import Span
 
 PORT = 502
 TLS_PORT = 802

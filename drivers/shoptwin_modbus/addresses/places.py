@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from shoptwin_modbus.addresses.address import LAST, LAST_UNIT, TABLES
-from shoptwin_modbus.poll.planning import Span
+from shoptwin_modbus.planning import Span
 
 _PLACE = re.compile(r"\s*(\w+)\s*:\s*(\w+)\s*(?:-\s*(\w+)\s*)?(?:@\s*(\d{1,3})\s*)?")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,4}|\d{1,5}")

@@ -15,8 +15,8 @@ from shoptwin.sdk import BadAddress, ConfigError, CurrentLoop, ProfileInfo, Prof
 from shoptwin_modbus.addresses.address import TABLES, parse_address
 from shoptwin_modbus.addresses.codecs import Values
 from shoptwin_modbus.addresses.wording import reword
+from shoptwin_modbus.planning import order
 from shoptwin_modbus.poll.layout import span_of
-from shoptwin_modbus.poll.planning import order
 from shoptwin_modbus.target import ModbusSettings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shoptwin_modbus.discovery.charting import Chart, Stretch
-    from shoptwin_modbus.poll.planning import Block
+    from shoptwin_modbus.planning import Block
 
 REGISTERS = ("holding", "input")
 SHOWN = 8

@@ -13,7 +13,7 @@ from shoptwin_modbus.wire.replies import ELSEWHERE, Garbled, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shoptwin_modbus.poll.planning import Block
+    from shoptwin_modbus.planning import Block
     from shoptwin_modbus.target import Timing
     from shoptwin_modbus.wire.wire import Wire
 

@@ -14,7 +14,7 @@ from shoptwin_modbus.addresses.address import LAST, TABLES, Table, parse_address
 from shoptwin_modbus.addresses.manuals import written
 from shoptwin_modbus.discovery.findings import unpack
 from shoptwin_modbus.discovery.plausible import Reading, weigh
-from shoptwin_modbus.poll.planning import Block, Reach
+from shoptwin_modbus.planning import Block, Reach
 from shoptwin_modbus.wire.causes import no_modbus
 from shoptwin_modbus.wire.replies import ELSEWHERE, Garbled, Refused
 

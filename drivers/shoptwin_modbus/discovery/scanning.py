@@ -12,7 +12,7 @@ from shoptwin_modbus.discovery.charting import Chart
 from shoptwin_modbus.discovery.findings import Findings, named
 from shoptwin_modbus.discovery.inquiry import Inquiry, Spent
 from shoptwin_modbus.discovery.survey import Survey
-from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.planning import Block
 from shoptwin_modbus.target import BAUDS, PARITIES
 from shoptwin_modbus.wire.causes import no_modbus
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin_modbus.discovery.charting import Answer
-from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.planning import Block
 
 if TYPE_CHECKING:
     from shoptwin_modbus.addresses.address import Table

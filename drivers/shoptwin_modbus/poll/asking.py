@@ -7,14 +7,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from shoptwin.sdk import Talk
-from shoptwin_modbus.poll.planning import unlike
+from shoptwin_modbus.planning import unlike
 from shoptwin_modbus.wire.counters import Counters
 from shoptwin_modbus.wire.replies import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shoptwin_modbus.poll.planning import Block, Reach, Span
+    from shoptwin_modbus.planning import Block, Reach, Span
     from shoptwin_modbus.target import ModbusSettings
     from shoptwin_modbus.wire.wire import Wire
 

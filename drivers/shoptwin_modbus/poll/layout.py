@@ -9,7 +9,7 @@ import numpy as np
 
 from shoptwin.sdk import SampleBatch, StatusCode, ValueKind
 from shoptwin_modbus.addresses.codecs import Bits, Values
-from shoptwin_modbus.poll.planning import Block, Reach, Span, order, plan
+from shoptwin_modbus.planning import Block, Reach, Span, order, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from shoptwin_modbus.planning import Block
     from shoptwin_modbus.poll.asking import Asker
     from shoptwin_modbus.poll.layout import Layout
-    from shoptwin_modbus.poll.planning import Block
     from shoptwin_modbus.poll.terrain import Terrain
 
 SILENCES = 2

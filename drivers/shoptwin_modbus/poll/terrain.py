@@ -10,13 +10,13 @@ import msgspec
 
 from shoptwin.sdk import StatusCode
 from shoptwin_modbus.addresses.places import name_place, parse_place
-from shoptwin_modbus.poll.planning import Span
+from shoptwin_modbus.planning import Span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from shoptwin_modbus.addresses.address import Table
-    from shoptwin_modbus.poll.planning import Block
+    from shoptwin_modbus.planning import Block
 
 PROBE_POLLS = 60
 """Polls after which an address that the device refuses is asked for once more …"""

@@ -12,9 +12,9 @@ from shoptwin_modbus.wire.replies import ELSEWHERE, HungUp, Refused
 
 if TYPE_CHECKING:
     from shoptwin.sdk import SampleBatch
+    from shoptwin_modbus.planning import Block
     from shoptwin_modbus.poll.asking import Asker
     from shoptwin_modbus.poll.layout import Layout
-    from shoptwin_modbus.poll.planning import Block
     from shoptwin_modbus.poll.terrain import Terrain
     from shoptwin_modbus.poll.units import Units
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from shoptwin.sdk import BadAddress
 from shoptwin_modbus.addresses.places import name_place
+from shoptwin_modbus.planning import touches
 from shoptwin_modbus.poll.layout import span_of
-from shoptwin_modbus.poll.planning import touches
 
 if TYPE_CHECKING:
     from shoptwin.sdk import Point
     from shoptwin_modbus.addresses.address import Burst, ModbusAddress
-    from shoptwin_modbus.poll.planning import Reach, Span
+    from shoptwin_modbus.planning import Reach, Span
 
 
 ON_A_LINE = range(1, 248)

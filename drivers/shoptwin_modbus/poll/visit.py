@@ -7,14 +7,14 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from shoptwin.sdk import AuthFailed, NotConnected, StatusCode, Timeout
-from shoptwin_modbus.poll.planning import part
+from shoptwin_modbus.planning import part
 from shoptwin_modbus.poll.poll import SILENCES, OutOfTime
 from shoptwin_modbus.wire.replies import ELSEWHERE, ILLEGAL, Garbled, HungUp, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shoptwin_modbus.poll.planning import Block, Span
+    from shoptwin_modbus.planning import Block, Span
     from shoptwin_modbus.poll.poll import Poll
 
 FAILING = 4

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from shoptwin.sdk import Group, Point, SampleBatch, StatusCode, Timeout, ValueKind, Waveform
+from shoptwin_modbus.planning import Block
 from shoptwin_modbus.poll.layout import Layout, span_of
-from shoptwin_modbus.poll.planning import Block
 from shoptwin_modbus.poll.terrain import Terrain
 from shoptwin_modbus.wire.replies import ELSEWHERE, Garbled, HungUp, Refused
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from shoptwin_modbus.addresses.address import ModbusAddress
     from shoptwin_modbus.addresses.codecs import Codec, Order
-    from shoptwin_modbus.poll.planning import Reach, Span
+    from shoptwin_modbus.planning import Reach, Span
 
 LONGEST = 10.0
 """Seconds that a poll may spend on waveforms, however long its period: the device's other tags wait meanwhile."""

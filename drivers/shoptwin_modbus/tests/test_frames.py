@@ -14,7 +14,7 @@ from pymodbus.pdu.mei_message import ReadDeviceInformationRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
 from shoptwin_modbus.addresses.address import Table
-from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.planning import Block
 from shoptwin_modbus.wire.frames import MbapCutter, Request, RtuCutter, crc16, identification, read, sealed, shorter
 from shoptwin_modbus.wire.replies import Garbled, Refused, payload
 from shoptwin_modbus.wire.transactions import STRIDE, Transactions

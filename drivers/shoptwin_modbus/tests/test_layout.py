@@ -12,8 +12,8 @@ from shoptwin.sdk import Group, Point, StatusCode
 from shoptwin.testing import readings
 from shoptwin_modbus.addresses.address import ModbusAddress, Table, parse_address
 from shoptwin_modbus.addresses.codecs import CODECS, Order, bit_field, string
+from shoptwin_modbus.planning import Reach, Span
 from shoptwin_modbus.poll.layout import Layout
-from shoptwin_modbus.poll.planning import Reach, Span
 from shoptwin_modbus.poll.terrain import Terrain
 
 SIZE = 60

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shoptwin_modbus.addresses.address import Table
 from shoptwin_modbus.addresses.places import name_place, parse_place
-from shoptwin_modbus.poll.planning import END, Block, Reach, Span, order, part, plan, unlike
+from shoptwin_modbus.planning import END, Block, Reach, Span, order, part, plan, unlike
 
 
 @st.composite

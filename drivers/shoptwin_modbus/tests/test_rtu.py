@@ -12,7 +12,7 @@ import pytest
 from shoptwin.sdk import NotConnected, Timeout
 from shoptwin.testing import group_of
 from shoptwin_modbus.addresses.address import Table
-from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.planning import Block
 from shoptwin_modbus.target import ModbusSettings, Target, Timing
 from shoptwin_modbus.wire.frames import sealed
 from shoptwin_modbus.wire.replies import Garbled

@@ -14,7 +14,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from shoptwin.sdk import NotConnected, StatusCode, Timeout
 from shoptwin.testing import group_of, readings
 from shoptwin_modbus.addresses.address import Table
-from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.planning import Block
 from shoptwin_modbus.target import ModbusSettings, Rs485, Target, Timing
 from shoptwin_modbus.wire.frames import sealed
 from shoptwin_modbus.wire.wire import Wire

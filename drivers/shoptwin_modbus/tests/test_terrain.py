@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shoptwin.sdk import StatusCode
 from shoptwin_modbus.addresses.address import Table
-from shoptwin_modbus.poll.planning import Block, Span
+from shoptwin_modbus.planning import Block, Span
 from shoptwin_modbus.poll.terrain import CUT_FOR, MUTE, PROBE_POLLS, PROBE_WITHIN, Terrain
 
 UNKNOWN = StatusCode.BAD_NODE_ID_UNKNOWN

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from shoptwin.sdk import Group, NotConnected, Point, StatusCode
 from shoptwin.testing import readings
 from shoptwin_modbus.addresses.address import Table, parse_address
-from shoptwin_modbus.poll.planning import Reach, Span
+from shoptwin_modbus.line import Line
+from shoptwin_modbus.planning import Reach, Span
 from shoptwin_modbus.poll.waveform import Waveforms
 from shoptwin_modbus.target import ModbusSettings
-from shoptwin_modbus.wire.line import Line
 from shoptwin_modbus.wire.replies import Refused
 
 GOOD, UNKNOWN = StatusCode.GOOD, StatusCode.BAD_NODE_ID_UNKNOWN

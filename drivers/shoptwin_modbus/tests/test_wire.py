@@ -15,7 +15,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from shoptwin.sdk import Timeout
 from shoptwin_modbus.addresses.address import Table
-from shoptwin_modbus.poll.planning import Block
+from shoptwin_modbus.planning import Block
 from shoptwin_modbus.target import Target, Timing
 from shoptwin_modbus.wire.counters import Counters
 from shoptwin_modbus.wire.identification import identify, parse

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shoptwin_modbus.poll.planning import Block
+    from shoptwin_modbus.planning import Block
 
 READS = frozenset({1, 2, 3, 4})
 IDENTIFY = 0x2B

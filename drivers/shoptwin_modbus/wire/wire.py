@@ -19,7 +19,7 @@ from shoptwin_modbus.wire.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from shoptwin_modbus.poll.planning import Block
+    from shoptwin_modbus.planning import Block
     from shoptwin_modbus.target import Target, Timing
     from shoptwin_modbus.wire.frames import Request
     from shoptwin_modbus.wire.link import Link
