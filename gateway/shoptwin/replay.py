@@ -181,8 +181,7 @@ def _row(pipeline: Pipeline, batches: Iterable[SampleBatch], memory: _Memory, le
         with suppress(ModelError):  # too little evidence: the machine goes on learning, and its verdicts say so
             from shoptwin.learn.run import run  # noqa: PLC0415 - onnx is 0.2 s that a replay without learning saves
 
-            run(request, memory.take(request), learned)
-            pipeline.assessor.adopt(request.machine)
+            pipeline.assessor.adopt(request, run(request, memory.take(request), learned))
             done.append(f"{request.machine}/{request.indicator}")
     if windows := pipeline.windows():
         pipeline.conclude(pipeline.assessor.assess(windows))

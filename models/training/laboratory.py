@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the recordings share the cores: told before numpy is imported
+
 import numpy as np
 
 from shoptwin.assess.assessor import Assessor
@@ -226,7 +228,6 @@ def main() -> int:
     figures = importlib.import_module("figures").FIGURES
     if told.anew:
         shutil.rmtree(KEPT, ignore_errors=True)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     missed = [0] * len(told.telling)
     with ProcessPoolExecutor(2) as pool:
         for family in told.family or figures:

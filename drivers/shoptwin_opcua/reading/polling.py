@@ -100,7 +100,8 @@ class Polling:
             refused |= {first + index: row.status for index, row in values.rows if row.status in _REFUSED | TOO_MUCH}
             first += values.count
         plan.last = asyncio.get_running_loop().time()
-        if plan.refused.keys() - refused.keys():  # the server is being built: what else is missing may be there soon
+        gone = {place for place, status in plan.refused.items() if status in _REFUSED}
+        if gone - refused.keys():  # the server is being built: what else is missing may be there soon
             plan.patience = min(_SOON, self._refresh)
             plan.again = min(plan.again, plan.last + plan.patience)
         plan.refused = refused
@@ -129,7 +130,10 @@ class Polling:
         reading = Reading([value_of(target.node) for target in known if target.node is not None])
         if plan is None:
             self._record.begun(group.name, targets)
-        doubtful = bool(unknown)
-        plan = _Plan(group, Places(known), unknown, reading, doubtful, now + patience, patience)
+        doubtful, refused = bool(unknown), dict[int, int]()
+        if plan is not None:
+            refused = plan.refused if len(unknown) == len(plan.unknown) else {}
+            patience = min(_SOON, self._refresh) if len(unknown) < len(plan.unknown) else patience
+        plan = _Plan(group, Places(known), unknown, reading, doubtful, now + patience, patience, refused)
         self._plans[group.name] = plan
         return plan

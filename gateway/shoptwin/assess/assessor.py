@@ -61,19 +61,19 @@ class Assessor:
                 if old is not None and old.names == names:
                     self._tracks[machine, indicator] = old
                     continue
-                pointer = self._library.pointer(machine, indicator)
-                self._tracks[machine, indicator] = Track(machine, indicator, names, pointer)
+                track = self._tracks[machine, indicator] = Track(machine, indicator, names)
                 try:
-                    self._library.adopt(self._tracks[machine, indicator])
+                    self._library.resume(track)
                 except ModelError as e:
-                    self._tracks[machine, indicator].problem = str(e)
+                    track.problem = str(e)
         self._features.forget({t for layout in self._layouts.values() for t in layout.tags})
 
     def restore(self, states: Iterable[AlarmState]) -> None:
         """Learn from saved alarms which machines were abnormal: those must be normal for a while before they clear."""
         abnormal = {state.alarm for state in states if state.condition}
         for (machine, _), track in self._tracks.items():
-            track.alarm = f"{machine}/health.abnormal" in abnormal
+            # What is learned anew is judged by nobody: an alarm from before would stand until it has been.
+            track.alarm = track.learned is not None and f"{machine}/health.abnormal" in abnormal
 
     @property
     def refused(self) -> dict[str, str]:
@@ -154,25 +154,30 @@ class Assessor:
         for (machine, indicator), track in self._tracks.items():
             learning = self._layouts[machine].machine.learning
             until = learning.until if learning.until is not None and track.pointer.since < learning.until else None
-            done = track.learned is not None and not (
-                until is not None and track.learned.manifest["asked_until"] < until <= now
+            done = track.learned is not None and (
+                track.pointer.chosen or until is None or not track.learned.manifest["asked_until"] < until <= now
             )
             if done or not track.rows or track.rows < _MORE * track.tried or self._progress(track, now) < 1:
                 continue
-            track.tried = track.rows
+            track.tried, track.asked = track.rows, track.pointer
             budget = self._layouts[machine].machine.false_alarms_per_month
             out.append(LearnRequest(machine, indicator, track.pointer.since, until or now, budget))
         return tuple(out)
 
-    def adopt(self, machine: str) -> None:
-        """Put what was newly learned of a machine into use, in one step.
+    def adopt(self, request: LearnRequest, version: str) -> bool:
+        """Put what was newly learned into use, in one step; tell whether it still is what was asked for.
 
         Raises:
             ModelRejected: hash, shape or inputs are wrong; what was in use before stays in use.
         """
-        for (name, _), track in self._tracks.items():
-            if name == machine:
-                self._library.adopt(track)
+        track = self._tracks.get((request.machine, request.indicator))
+        if track is None:
+            return False
+        try:
+            return self._library.adopt(track, version)
+        except ModelError as e:
+            track.problem, track.tried = str(e), 0
+            raise
 
     def forget(self, machine: str, indicator: str, since: int) -> None:
         """Start one baseline anew: nothing from before `since` (ns UTC) is learned from. Kept across restarts."""
@@ -200,7 +205,7 @@ class Assessor:
         """Use another baseline that is on disk, the one before where none is named; returns its version.
 
         Raises:
-            ModelError: there is none, it cannot be used, or the disk does not take it: what was in use stays in use.
+            ModelError: there is none, or it cannot be used: what was in use stays in use.
         """
         track = self._tracks.get((machine, indicator))
         if track is None:

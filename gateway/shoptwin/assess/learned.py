@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_CURE = "The one before stays in use; it is learned anew with: shoptwin sensor-replaced, or a new learning.until"
+_CURE = "Go back to an earlier one with: shoptwin rollback; or learn it anew with: shoptwin relearn"
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What of one indicator is in use. `since`: nothing from before it (ns UTC) is learned from; 0 is the beginning."""
+    """What of one indicator is in use."""
 
     version: str = ""
     since: int = 0
+    """Nothing from before it (ns UTC) is learned from; 0 is the beginning."""
+    chosen: bool = False
+    """Whether somebody went back to it: it stays until they have it learned anew, or go elsewhere."""
+    before: str = ""
+    """The version that was in use when learning began anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,15 +92,14 @@ def read_pointer(learned: Path, machine: str, indicator: str) -> Pointer:
     """Return what is in use; the empty Pointer where nothing is, or where the file cannot be read."""
     try:
         told = json.loads((folder(learned, machine) / f"{indicator}.json").read_text("utf-8"))
-        return Pointer(str(told["version"]), int(told["since"]))
+        return Pointer(str(told["version"]), int(told["since"]), bool(told.get("chosen")), str(told.get("before", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return Pointer()
 
 
 def write_pointer(learned: Path, machine: str, indicator: str, pointer: Pointer) -> None:
     """Replace the pointer in one step that a power cut does not halve."""
-    told = {"version": pointer.version, "since": pointer.since}
-    write_atomically(folder(learned, machine) / f"{indicator}.json", json.dumps(told).encode())
+    write_atomically(folder(learned, machine) / f"{indicator}.json", json.dumps(asdict(pointer)).encode())
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -114,17 +118,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.close(directory)
 
 
-def load(learned: Path, machine: str, indicator: str) -> Learned | None:
-    """Return the baseline in use, checked; None where nothing has been learned.
+def load(learned: Path, machine: str, indicator: str, version: str) -> Learned:
+    """Return a baseline that is on disk, checked.
 
     Raises:
         ModelRejected: the files are missing or damaged, or hash or shapes are not those of the manifest.
     """
-    pointer = read_pointer(learned, machine, indicator)
-    if not pointer.version:
-        return None
-    stem = folder(learned, machine) / f"{indicator}-{pointer.version}"
-    name = f"what was learned of {machine} ({indicator}, version {pointer.version})"
+    stem = folder(learned, machine) / f"{indicator}-{version}"
+    name = f"what was learned of {machine} ({indicator}, version {version})"
     try:
         manifest: dict[str, Any] = json.loads(stem.with_suffix(".json").read_text("utf-8"))
         data = stem.with_suffix(".onnx").read_bytes()
@@ -136,4 +137,4 @@ def load(learned: Path, machine: str, indicator: str) -> Learned | None:
     session = Session(data, name)
     row: dict[str, tuple[Any, ...]] = {"x": (len(declared[0]),), "age": (1,), "alarmed": (1,)}
     check_shapes(name, row | state, session.inputs)
-    return Learned(f"{indicator}-{machine}", pointer.version, str(manifest["sha256"]), manifest, session)
+    return Learned(f"{indicator}-{machine}", version, str(manifest["sha256"]), manifest, session)

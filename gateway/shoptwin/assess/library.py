@@ -1,4 +1,7 @@
-"""What was learned, on disk, and what of it each track judges by: put into use, begun anew, gone back to."""
+"""What was learned, on disk, and what of it each track judges by: put into use, begun anew, gone back to.
+
+The daemon alone says what is in use; the learning process only adds versions.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from shoptwin.assess import learned as files
 from shoptwin.assess.learned import Pointer
-from shoptwin.assess.versions import earlier, listing, use
-from shoptwin.domain.errors import ModelError, ModelRejected
+from shoptwin.assess.versions import check, earlier, listing
+from shoptwin.domain.errors import ModelRejected
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from shoptwin.assess.learned import Learned
     from shoptwin.assess.shelf import ModelShelf
     from shoptwin.assess.track import Track
     from shoptwin.assess.versions import Version
@@ -25,44 +29,43 @@ class Library:
         self._folder = folder
         self._models = models
 
-    def pointer(self, machine: str, indicator: str) -> Pointer:
-        """Return what of an indicator is in use."""
-        return files.read_pointer(self._folder, machine, indicator)
-
-    def adopt(self, track: Track) -> None:
-        """Let a track judge by what is in use on disk, in one step.
+    def resume(self, track: Track) -> None:
+        """Let a new track go on where the one before a restart was.
 
         Raises:
-            ModelRejected: hash, shape or inputs are wrong; what the track judged by before stays.
+            ModelRejected: what was in use cannot be used: it is learned anew.
         """
-        pointer = self.pointer(track.machine, track.indicator)
-        if pointer.since < track.pointer.since:  # learned from what has been forgotten while it was
-            self.point(track, track.pointer)
-            return
-        if track.learned is not None and track.learned.version == pointer.version:
-            return
-        if self._models is None or self._models.unavailable:
-            return
-        try:
-            baseline = files.load(self._folder, track.machine, track.indicator)
-            if baseline is not None and (strange := set(baseline.names) - set(track.names)):
-                raise ModelRejected(
-                    f"what was learned of {track.machine} needs {', '.join(sorted(strange))}",
-                    "The tags have changed: learning starts anew",
-                )
-        except ModelError as e:
-            track.problem, track.tried = str(e), 0
-            raise
-        track.swap(baseline)
-        track.pointer = pointer
+        track.pointer = files.read_pointer(self._folder, track.machine, track.indicator)
+        if track.pointer.version and self._models is not None and not self._models.unavailable:
+            track.swap(self._load(track, track.pointer.version))
+
+    def use(self, track: Track, version: str, *, chosen: bool = False) -> None:
+        """Let a track judge by a version on disk from now on, in one step; `chosen`: somebody asked for just this one.
+
+        Raises:
+            ModelRejected: it cannot be used; what the track judged by before stays.
+        """
+        track.swap(self._load(track, version))
+        self.point(track, Pointer(version, track.pointer.since, chosen))
+
+    def adopt(self, track: Track, version: str) -> bool:
+        """Use what was newly learned; not where learning has begun anew, or somebody went back, since it was asked for.
+
+        Raises:
+            ModelRejected: it cannot be used; what the track judged by before stays.
+        """
+        if track.pointer != track.asked:
+            return False
+        self.use(track, version)
+        return True
 
     def point(self, track: Track, pointer: Pointer) -> None:
-        """Keep from when a track is learned from; a disk that does not take it stops neither learning nor judging."""
+        """Keep what a track judges by and learns from; a disk that does not take it stops neither."""
         track.pointer = pointer
         try:
             files.write_pointer(self._folder, track.machine, track.indicator, pointer)
         except OSError as e:
-            track.problem = f"{self._folder} cannot be written ({e.strerror}): after a restart learning begins anew"
+            track.problem = f"{self._folder} cannot be written ({e.strerror}): after a restart it is as it was before"
 
     def forget(self, track: Track, since: int) -> None:
         """Start a track anew: nothing from before `since` (ns UTC) is learned from. Kept across restarts."""
@@ -70,26 +73,26 @@ class Library:
         track.recent = deque(maxlen=track.recent.maxlen)
         track.rows, track.tried, track.first, track.alarm, track.against = 0, 0, since, False, 0
         track.latest, track.problem = None, ""
-        self.point(track, Pointer("", since))
+        self.point(track, Pointer("", since, before=track.pointer.version or track.pointer.before))
 
     def versions(self, track: Track) -> list[Version]:
         """Return the baselines of a track that are on disk, oldest first."""
-        return listing(self._folder, track.machine, track.indicator)
+        return listing(self._folder, track.machine, track.indicator, track.pointer.version)
 
     def roll_back(self, track: Track, version: str = "") -> None:
         """Let a track judge by another baseline that is on disk, the one before where none is named.
 
         Raises:
-            ModelError: there is none, it cannot be used, or the disk does not take it: what was in use stays in use.
+            ModelError: there is none, or it cannot be used: what was in use stays in use.
         """
-        before, problem = self.pointer(track.machine, track.indicator), track.problem
-        try:
-            wanted = version or earlier(self._folder, track.machine, track.indicator)
-            use(self._folder, track.machine, track.indicator, wanted)
-            self.adopt(track)
-        except OSError as e:
-            raise ModelError(f"{self._folder} cannot be written ({e.strerror})", "Look at the disk") from e
-        except ModelError:
-            self.point(track, before)
-            track.problem = problem
-            raise
+        place = self._folder, track.machine, track.indicator
+        self.use(track, check(*place, version) if version else earlier(*place, track.pointer), chosen=True)
+
+    def _load(self, track: Track, version: str) -> Learned:
+        baseline = files.load(self._folder, track.machine, track.indicator, version)
+        if strange := set(baseline.names) - set(track.names):
+            raise ModelRejected(
+                f"what was learned of {track.machine} needs {', '.join(sorted(strange))}",
+                "The tags have changed since it was learned: learning starts anew",
+            )
+        return baseline

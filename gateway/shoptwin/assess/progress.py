@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     from shoptwin.domain.machine import Learning
 
 
-def progress(learning: Learning, since: int, now: int) -> float:
-    """Return how much of the learning that began at `since` is done at `now`, 0 to 1; from 1 on a fit may be tried.
+def end_of(learning: Learning, since: int) -> int:
+    """Return when the learning that began at `since` ends, ns UTC.
 
-    A user's `until` ends learning, unless it began after it (a sensor was replaced since): then the span counts.
+    A user's `until` ends it, unless it began after that (a sensor was replaced since): then the span counts.
     """
-    end = learning.until if learning.until is not None and since < learning.until else since + learning.span
+    return learning.until if learning.until is not None and since < learning.until else since + learning.span
+
+
+def progress(learning: Learning, since: int, now: int) -> float:
+    """Return how much of the learning that began at `since` is done at `now`, 0 to 1; from 1 on a fit may be tried."""
+    end = end_of(learning, since)
     return 1.0 if now >= end else max(0.0, (now - since) / max(end - since, 1))
 
 

@@ -66,6 +66,8 @@ class Track:
     tried: int = 0
     """Rows there were when a fit was last asked for."""
     first: int = 0
+    asked: Pointer = field(default_factory=Pointer)
+    """What was in use when a fit was last asked for."""
     problem: str = ""
     recent: deque[tuple[int, NDArray[np.float64]]] = field(default_factory=lambda: deque(maxlen=WARM_UP))
 

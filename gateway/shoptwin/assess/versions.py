@@ -6,11 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoptwin.assess.learned import Pointer, folder, read_pointer, write_pointer
+from shoptwin.assess.learned import folder
 from shoptwin.domain.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shoptwin.assess.learned import Pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +34,36 @@ def versions(learned: Path, machine: str, indicator: str) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
-def use(learned: Path, machine: str, indicator: str, version: str) -> None:
-    """Point at a version: the newest, or an older one to go back to.
+def check(learned: Path, machine: str, indicator: str, version: str) -> str:
+    """Return the version that somebody wants to go back to.
 
     Raises:
-        ModelError: there is no such version. OSError: the pointer cannot be written; what was in use stays in use.
+        ModelError: there is no such version.
     """
     known = versions(learned, machine, indicator)
     if not version.isdigit() or int(version) not in known:
         there = f"there are {', '.join(map(str, known))}" if known else "nothing has been learned of it yet"
         raise ModelError(f"there is no version {version} of {indicator} of {machine}", there)
-    since = read_pointer(learned, machine, indicator).since
-    write_pointer(learned, machine, indicator, Pointer(version, since))
+    return version
 
 
-def earlier(learned: Path, machine: str, indicator: str) -> str:
-    """Return the version before the one in use; the newest, where one is being learned anew.
+def earlier(learned: Path, machine: str, indicator: str, pointer: Pointer) -> str:
+    """Return the version before the one in use; where it is being learned anew, the one that was in use then.
 
     Raises:
         ModelError: there is none.
     """
-    used = read_pointer(learned, machine, indicator).version
-    older = [v for v in versions(learned, machine, indicator) if not used or v < int(used)]
+    known = versions(learned, machine, indicator)
+    if not pointer.version and pointer.before.isdigit() and int(pointer.before) in known:
+        return pointer.before
+    older = [v for v in known if not pointer.version or v < int(pointer.version)]
     if not older:
         raise ModelError(f"there is no earlier version of {indicator} of {machine}", "What is in use stays in use")
     return str(older[-1])
 
 
-def listing(learned: Path, machine: str, indicator: str) -> list[Version]:
-    """Return what is on disk of one indicator, oldest first."""
-    used = read_pointer(learned, machine, indicator).version
+def listing(learned: Path, machine: str, indicator: str, used: str) -> list[Version]:
+    """Return what is on disk of one indicator, oldest first; `used` is the version in use."""
     return [_version(learned, machine, indicator, str(v), used) for v in versions(learned, machine, indicator)]
 
 

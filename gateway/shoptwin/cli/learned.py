@@ -82,8 +82,9 @@ def rollback(machine: str, indicator: str, *, version: str, by: str, client: Cli
       shoptwin rollback press-3 process
       shoptwin rollback press-3 vibration --to 3
     """  # noqa: D301 - click's mark
+    status = client.get("/v1/status")
     found = client.post("/v1/rollback", machine=machine, indicator=indicator, version=version, by=by)
-    _tell(found, client.get("/v1/status"), as_json=as_json)
+    _tell(found, status, as_json=as_json)
 
 
 def _tell(found: dict[str, Any], status: dict[str, Any], *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from shoptwin import __version__
+from shoptwin.assess.progress import end_of
 from shoptwin.daemon import told
 from shoptwin.domain import quality
 from shoptwin.domain.alarm import Action, Annunciation, Command, Priority
@@ -119,7 +120,10 @@ class Door:
         async with gateway.worker.turn:
             indicators = await gateway.worker.run(lambda: assessor.relearn(machine, start))
         self._audit(by, "relearn", machine, iso(start))
-        text = f"what is normal for {machine} ({', '.join(indicators)}) is learned anew, from {iso(start)} on"
+        learning = next(m.learning for m in gateway.config.machines if m.name == machine)
+        when = f"from {iso(start)} to {iso(end_of(learning, start))}"
+        text = f"what is normal for {machine} ({', '.join(indicators)}) is learned anew, {when}"
+        text += "".join(f"; but {s.problem}" for s in assessor.learning(machine, now) if s.problem)
         return {"machine": machine, "indicators": list(indicators), "since": iso(start), "text": text}
 
     async def learned(self, machine: str) -> list[dict[str, Any]]:

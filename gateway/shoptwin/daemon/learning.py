@@ -64,14 +64,17 @@ class Learner:
         elif code:
             self.problem = f"{request.machine} ({request.indicator}): {told or f'the process ended with {code}'}"
         else:
-            try:
-                async with self._worker.turn:
-                    await self._worker.run(lambda: self._pipeline.assessor.adopt(request.machine))
-            except ModelError as error:
-                self.problem = str(error)
-            else:
-                self.problem = ""
-                log.info("learned", machine=request.machine, indicator=request.indicator, version=told)
+            await self._adopt(request, told)
+
+    async def _adopt(self, request: LearnRequest, version: str) -> None:
+        try:
+            async with self._worker.turn:
+                used = await self._worker.run(lambda: self._pipeline.assessor.adopt(request, version))
+        except ModelError as error:
+            self.problem = str(error)
+        else:
+            self.problem = ""
+            log.info("learned", machine=request.machine, indicator=request.indicator, version=version, used=used)
 
     async def _process(self, request: LearnRequest) -> tuple[int, str]:
         """Run the process; return its exit code and the last line that it wrote."""

@@ -1,4 +1,4 @@
-"""Writing a baseline: a new version beside the old ones, put into use by the pointer, which is replaced in one step."""
+"""Writing a baseline: a new version beside the old ones; the daemon puts it into use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from shoptwin.assess.learned import Pointer, folder, read_pointer, write_atomically, write_pointer
+from shoptwin.assess.learned import folder, write_atomically
 from shoptwin.assess.versions import versions
-from shoptwin.domain.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,17 +18,13 @@ KEPT = 10
 """Versions that stay on disk, so that each can be gone back to."""
 
 
-def save(learned: Path, machine: str, baseline: Baseline, asked_until: int, since: int | None = None) -> str:
-    """Write a baseline that was learned from `since` on as the next version, put it into use, and return the version.
+def save(learned: Path, machine: str, baseline: Baseline, asked_until: int) -> str:
+    """Write a baseline as the next version and return the version; the daemon says whether it is used.
 
     Raises:
-        ModelError: learning has begun anew meanwhile, from a later time. OSError: the folder cannot be written. In both
-            cases what was in use stays in use.
+        OSError: the folder cannot be written.
     """
     indicator = baseline.settings.indicator
-    begun = read_pointer(learned, machine, indicator).since
-    if since is not None and begun > since:
-        raise ModelError(f"learning {indicator} of {machine} has begun anew meanwhile", "It goes on from there")
     place = folder(learned, machine)
     place.mkdir(parents=True, exist_ok=True)
     version = str(max(versions(learned, machine, indicator), default=0) + 1)
@@ -40,7 +35,6 @@ def save(learned: Path, machine: str, baseline: Baseline, asked_until: int, sinc
     }  # fmt: skip
     write_atomically(place / f"{indicator}-{version}.onnx", model)
     write_atomically(place / f"{indicator}-{version}.json", json.dumps(manifest, indent=1).encode())
-    write_pointer(learned, machine, indicator, Pointer(version, begun if since is None else since))
     for old in versions(learned, machine, indicator)[:-KEPT]:
         for suffix in (".onnx", ".json"):
             (place / f"{indicator}-{old}{suffix}").unlink(missing_ok=True)

@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 def run(request: LearnRequest, evidence: EvidenceLike, learned: Path) -> str:
-    """Fit what was asked for, put it into use, and return the new version.
+    """Fit what was asked for, keep it on disk, and return the new version.
 
     Raises:
-        ModelError: there is too little evidence, or learning has begun anew meanwhile.
-        OSError: the folder cannot be written.
+        ModelError: there is too little evidence. OSError: the folder cannot be written.
     """
     baseline = fit(evidence, Settings(request.indicator, request.false_alarms_per_month))
-    return save(learned, request.machine, baseline, request.until, request.since)
+    return save(learned, request.machine, baseline, request.until)

@@ -64,7 +64,7 @@ class MaintenanceBody(MachineBody, frozen=True):
 class RelearnBody(MachineBody, frozen=True):
     """Which machine, from when on (ns UTC); 0 is from now on."""
 
-    since: Annotated[int, msgspec.Meta(ge=0)] = 0
+    since: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class RollbackBody(MachineBody, frozen=True):

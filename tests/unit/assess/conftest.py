@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shoptwin.assess import Assessor, ModelShelf
+from shoptwin.assess.progress import LearnRequest
 from shoptwin.domain.assessment import Window
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.machine import Learning, Machine, MachineState
@@ -52,6 +53,12 @@ class Bench:
             maintenance,
         )  # fmt: skip
 
+    def ask(self, now):
+        """What the assessor would ask to learn if it had learned nothing; it remembers that it has."""
+        [track] = self.assessor._tracks.values()
+        track.asked = track.pointer
+        return LearnRequest(track.machine, track.indicator, track.pointer.since, now)
+
     def learn(self, now):
         """Answer what the assessor asks to learn; returns the requests."""
         asked = self.assessor.requests(now)
@@ -66,8 +73,7 @@ class Bench:
                 time=np.array([o.time for o in rows]), names=rows[0].names,
                 values=np.stack([o.values for o in rows]), state=[o.state.value for o in rows],
             )  # fmt: skip
-            run(request, evidence, self.learned)
-            self.assessor.adopt(request.machine)
+            self.assessor.adopt(request, run(request, evidence, self.learned))
         return asked
 
     def step(self, now, values, **more):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -271,7 +271,7 @@ def test_many_machines_at_once_are_each_as_if_alone(bench, burst, epoch):
 
 
 def test_a_spoilt_baseline_is_refused_and_the_old_one_stays(bench, epoch):
-    """A newly learned file with a wrong hash is refused by name; what was in use goes on judging."""
+    """A newly learned file with a wrong hash is refused by name; what was in use goes on, after a restart too."""
     made, rng = taught(bench, epoch)
     made.step(epoch + 200 * SECOND, pump(rng))
     folder = made.learned / "m1"
@@ -279,13 +279,13 @@ def test_a_spoilt_baseline_is_refused_and_the_old_one_stays(bench, epoch):
         (folder / f"process-2.{suffix}").write_bytes((folder / f"process-1.{suffix}").read_bytes())
     with (folder / "process-2.onnx").open("ab") as file:
         file.write(b"\0")
-    (folder / "process.json").write_text(json.dumps({"version": "2", "since": epoch}))
+    asked = made.ask(epoch + 300 * SECOND)
     with pytest.raises(ModelRejected, match="sha256"):
-        made.assessor.adopt("m1")
+        made.assessor.adopt(asked, "2")
     assert "m1/process" in made.assessor.refused
-    said = made.step(epoch + 201 * SECOND, pump(rng))["health"]
-    assert said.state is Verdict.NORMAL
-    assert said.model == "process-m1@1"
+    assert made.step(epoch + 201 * SECOND, pump(rng))["health"].model == "process-m1@1"
+    made.restart()
+    assert made.step(epoch + 202 * SECOND, pump(rng))["health"].state is Verdict.NORMAL
 
 
 def test_a_restart_goes_on_with_what_was_learned(bench, epoch):
@@ -384,17 +384,75 @@ def test_going_back_without_models(bench, epoch):
     assert "no models are in use: limit alarms alone" in refused.value.hint
 
 
-def test_what_was_forgotten_while_it_was_learned_is_not_put_into_use(bench, epoch):
-    """A baseline that was learned from what no longer counts is left aside, whoever was faster with the pointer."""
+@pytest.mark.parametrize("since", [10, 300])
+def test_what_is_learned_anew_while_a_fit_is_under_way(bench, epoch, since):
+    """A baseline of the old evidence is left aside, whether learning began anew from a later or an earlier time."""
     made, rng = taught(bench, epoch)
     made.step(epoch + 200 * SECOND, pump(rng))
-    made.assessor.relearn("m1", epoch + 300 * SECOND)
-    (made.learned / "m1" / "process.json").write_text(json.dumps({"version": "1", "since": epoch}))
-    made.assessor.adopt("m1")
-    assert made.step(epoch + 301 * SECOND, pump(rng))["health"].state is Verdict.LEARNING
-    assert json.loads((made.learned / "m1" / "process.json").read_text()) == {
-        "version": "", "since": epoch + 300 * SECOND,
-    }  # fmt: skip
+    asked = made.ask(epoch + 300 * SECOND)
+    made.assessor.relearn("m1", epoch + since * SECOND)
+    assert made.assessor.adopt(asked, "1") is False
+    assert made.assessor.learning("m1", epoch)[0].version == ""
+    made.restart()
+    [state] = made.assessor.learning("m1", epoch)
+    assert (state.version, state.since) == ("", epoch + since * SECOND)
+
+
+def test_a_rollback_while_a_fit_is_under_way(bench, epoch):
+    """Who goes back while something is being learned stays there when it has been."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    made.assessor.relearn("m1", epoch + 100 * SECOND)
+    asked = made.ask(epoch + 300 * SECOND)
+    assert made.assessor.roll_back("m1", "process") == "1"
+    assert made.assessor.adopt(asked, "1") is False
+    assert made.assessor.requests(epoch + 10**6 * SECOND) == ()
+    assert made.step(epoch + 301 * SECOND, pump(rng))["health"].model == "process-m1@1"
+
+
+def test_a_rollback_stays_where_a_later_until_had_made_the_newer_one(bench, epoch):
+    """A user's `until` does not undo what they went back to; learning anew does."""
+    import dataclasses  # noqa: PLC0415 - this test's own
+
+    from shoptwin.domain.machine import Learning  # noqa: PLC0415
+
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    later = [dataclasses.replace(m, learning=Learning(epoch + 300 * SECOND)) for m in made.machines]
+    made.machines = tuple(later)
+    made.assessor.configure(made.table, later)
+    assert made.step(epoch + 300 * SECOND, pump(rng))["health"].model == "process-m1@2"
+    assert made.assessor.roll_back("m1", "process") == "1"
+    assert made.step(epoch + 301 * SECOND, pump(rng))["health"].model == "process-m1@1"
+    made.restart()
+    assert made.step(epoch + 302 * SECOND, pump(rng))["health"].model == "process-m1@1"
+    made.assessor.relearn("m1", epoch)
+    made.step(epoch + 303 * SECOND, pump(rng))
+    assert made.step(epoch + 304 * SECOND, pump(rng))["health"].model == "process-m1@3"
+
+
+def test_an_old_alarm_does_not_come_back_on_a_machine_that_is_learned_anew(bench, epoch):
+    """Where the alarm was saved as standing and the machine is learned anew, a restart does not raise it again."""
+    made, rng = taught(bench, epoch)
+    for i in range(200, 230):
+        said = made.step(epoch + i * SECOND, pump(rng, flow=-20))["health"]
+    assert said.alarm
+    made.assessor.relearn("m1", epoch + 230 * SECOND)
+    made.restart()
+    made.assessor.restore([SimpleNamespace(alarm="m1/health.abnormal", condition=True)])
+    assert not made.step(epoch + 231 * SECOND, pump(rng))["health"].alarm
+
+
+def test_learning_anew_on_a_disk_that_cannot_be_written(bench, epoch):
+    """It is learned anew all the same, and said what a restart would do."""
+    made, rng = taught(bench, epoch)
+    made.step(epoch + 200 * SECOND, pump(rng))
+    (made.learned / "m1" / ".process.json.new").mkdir()
+    made.assessor.relearn("m1", epoch + 201 * SECOND)
+    [state] = made.assessor.learning("m1", epoch + 201 * SECOND)
+    assert state.version == ""
+    assert "after a restart it is as it was before" in state.problem
+    assert made.assessor.roll_back("m1", "process") == "1"
 
 
 def test_too_little_evidence_keeps_learning(bench, epoch):

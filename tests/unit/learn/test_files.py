@@ -12,7 +12,7 @@ import pytest
 
 from shoptwin.assess.learned import Pointer, load, read_pointer, write_pointer
 from shoptwin.assess.progress import LearnRequest, progress
-from shoptwin.assess.versions import Version, earlier, listing, use, versions
+from shoptwin.assess.versions import Version, check, earlier, listing, versions
 from shoptwin.domain.assessment import Observation
 from shoptwin.domain.errors import ModelError, ModelRejected
 from shoptwin.domain.machine import Learning, MachineState
@@ -27,55 +27,49 @@ def baseline(evidence, pump, pump_names):
     return fit(evidence(pump_names, pump(np.random.default_rng(1))), Settings("process"))
 
 
-def test_versions_follow_one_another_and_can_be_gone_back_to(tmp_path, baseline):
-    """Each save is a new version in use; an older one can be put back; one that is not there cannot."""
-    write_pointer(tmp_path, "press/3", "process", Pointer("", 42))
+def test_versions_follow_one_another(tmp_path, baseline):
+    """Each save is a new version, which stands beside the ones before; one that is not there cannot be gone back to."""
     assert [save(tmp_path, "press/3", baseline, 100) for _ in range(3)] == ["1", "2", "3"]
-    assert read_pointer(tmp_path, "press/3", "process") == Pointer("3", 42)
-    use(tmp_path, "press/3", "process", "2")
-    found = load(tmp_path, "press/3", "process")
+    found = load(tmp_path, "press/3", "process", check(tmp_path, "press/3", "process", "2"))
     assert found.version == "2"
     assert found.manifest["asked_until"] == 100
-    with pytest.raises(ModelError, match="no version 9"):
-        use(tmp_path, "press/3", "process", "9")
-    assert load(tmp_path, "press/3", "vibration") is None
+    with pytest.raises(ModelError, match="no version 9") as wrong:
+        check(tmp_path, "press/3", "process", "9")
+    assert wrong.value.hint == "there are 1, 2, 3"
+
+
+def test_what_is_in_use_outlives_the_process(tmp_path):
+    """The pointer is read as it was written; one of an older release has neither a choice nor what was before."""
+    pointer = Pointer("3", 42, chosen=True, before="2")
+    write_pointer(tmp_path, "press/3", "process", pointer)
+    assert read_pointer(tmp_path, "press/3", "process") == pointer
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "process.json").write_text('{"version": "3", "since": 42}')
+    assert read_pointer(tmp_path, "m", "process") == Pointer("3", 42)
 
 
 def test_what_is_on_disk_is_listed_with_what_it_was_learned_from(tmp_path, baseline):
     """Each version tells from when to when and from how many rows it was learned, and which is in use."""
     for _ in range(2):
         save(tmp_path, "m", baseline, 0)
-    use(tmp_path, "m", "process", "1")
-    first, second = listing(tmp_path, "m", "process")
+    first, second = listing(tmp_path, "m", "process", "1")
     assert first == Version("process", "1", True, baseline.since, baseline.until, baseline.rows, 1.0)
     assert not second.used
     (tmp_path / "m" / "process-2.json").write_text("{")
-    assert listing(tmp_path, "m", "process")[1] == Version("process", "2", False)
-    assert listing(tmp_path, "m", "vibration") == []
+    assert listing(tmp_path, "m", "process", "1")[1] == Version("process", "2", False)
+    assert listing(tmp_path, "m", "vibration", "") == []
 
 
 def test_the_version_before(tmp_path, baseline):
-    """The one before that in use; the newest while one is learned anew; none before the first."""
+    """The one before that in use; while one is learned anew, the one in use then; none before the first."""
     for _ in range(3):
         save(tmp_path, "m", baseline, 0)
-    assert earlier(tmp_path, "m", "process") == "2"
-    use(tmp_path, "m", "process", "1")
-    with pytest.raises(ModelError, match="no earlier version"):
-        earlier(tmp_path, "m", "process")
-    write_pointer(tmp_path, "m", "process", Pointer("", 42))
-    assert earlier(tmp_path, "m", "process") == "3"
-
-
-def test_what_was_learned_from_a_time_that_no_longer_counts(tmp_path, baseline):
-    """Where learning began anew while a baseline was made, the old evidence's baseline is not put into use."""
-    save(tmp_path, "m", baseline, 0, since=10)
-    write_pointer(tmp_path, "m", "process", Pointer("", 42))
-    with pytest.raises(ModelError, match="begun anew"):
-        save(tmp_path, "m", baseline, 0, since=10)
-    assert read_pointer(tmp_path, "m", "process") == Pointer("", 42)
-    assert versions(tmp_path, "m", "process") == [1]
-    assert save(tmp_path, "m", baseline, 0, since=42) == "2"
-    assert read_pointer(tmp_path, "m", "process") == Pointer("2", 42)
+    assert earlier(tmp_path, "m", "process", Pointer("3")) == "2"
+    assert earlier(tmp_path, "m", "process", Pointer("", 42, before="2")) == "2"
+    assert earlier(tmp_path, "m", "process", Pointer("", 42, before="9")) == "3"
+    for pointer, indicator in ((Pointer("1"), "process"), (Pointer(), "vibration")):
+        with pytest.raises(ModelError, match="no earlier version"):
+            earlier(tmp_path, "m", indicator, pointer)
 
 
 def test_old_versions_are_dropped_in_the_end(tmp_path, baseline):
@@ -87,11 +81,11 @@ def test_old_versions_are_dropped_in_the_end(tmp_path, baseline):
 
 
 def test_what_a_power_cut_leaves_is_ignored(tmp_path, baseline):
-    """A file that was being written when the power went neither counts as a version nor keeps one from being used."""
+    """A file that was being written when the power went is no version; one without its manifest tells nothing."""
     save(tmp_path, "m", baseline, 0)
     (tmp_path / "m" / ".process-2.onnx.new").write_bytes(b"half")
     (tmp_path / "m" / "process-2.onnx").write_bytes(b"whole, but without manifest and pointer")
-    assert load(tmp_path, "m", "process").version == "1"
+    assert listing(tmp_path, "m", "process", "1")[1] == Version("process", "2", False)
     assert save(tmp_path, "m", baseline, 0) == "3"
 
 
@@ -111,7 +105,7 @@ def test_damaged_files_are_rejected_with_a_cure(tmp_path, baseline, damage):
         case "absent":
             model.unlink()
     with pytest.raises(ModelRejected) as caught:
-        load(tmp_path, "m", "process")
+        load(tmp_path, "m", "process", "1")
     assert caught.value.hint
 
 
@@ -141,13 +135,13 @@ def test_the_learning_process_learns_from_the_store(tmp_path, evidence, pump, pu
     early = learn(tmp_path / "twin.db", tmp_path / "learned", LearnRequest("press 3", "process", first, first + 1))
     store.close()
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
-    found = load(tmp_path / "learned", "press 3", "process")
+    found = load(tmp_path / "learned", "press 3", "process", "1")
     import hashlib  # noqa: PLC0415 - this test's own
 
     assert found.sha256 == hashlib.sha256(fit(rows, Settings("process")).to_onnx()).hexdigest()
     assert early.returncode == 3
     assert "too few" in early.stderr
-    assert read_pointer(tmp_path / "learned", "press 3", "process").version == "1"
+    assert read_pointer(tmp_path / "learned", "press 3", "process") == Pointer()  # the daemon puts it into use
 
 
 def test_the_learning_process_says_what_is_wrong_with_the_store(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,6 +103,19 @@ def test_a_part_that_was_never_seen_stays_below_the_limit(between):
     assert 0.005 <= _coverage(between) <= 0.035
 
 
+@pytest.mark.parametrize(("between", "most"), [(0.0, 1.3), (0.5, 1.4), (1.0, 2.2)])
+def test_a_small_tail_is_kept_about(between, most):
+    """At one in a thousand a new part exceeds the limit as often where parts are alike, and twice as often at most."""
+    rng, tail = np.random.default_rng(9), 1e-3
+    part = np.repeat(np.arange(5), 40)
+    beyond = []
+    for _ in range(600):
+        held = rng.normal(size=200) + between * rng.normal(size=5)[part]
+        limit = st.unseen(held, part, tail) / math.sqrt(1 + between**2)
+        beyond.append(math.erfc(limit / math.sqrt(2)) / 2)
+    assert 0.7 * tail < np.mean(beyond) < most * tail
+
+
 def test_rows_that_remember_one_another_are_fewer_looks():
     """Held values that repeat themselves leave a wider limit than as many that do not."""
     rng = np.random.default_rng(6)
@@ -118,10 +133,10 @@ def test_one_part_tells_of_its_own_scatter_alone():
 
 
 def test_a_settled_mean_does_not_start_from_one_row():
-    """Slow means have their usual spread from the first row on, where plain ones begin with that of a single row."""
-    rng = np.random.default_rng(8)
-    first = [rng.normal(size=(200, 1)) for _ in range(400)]
-    settled = np.std([st.settled_ewma(x, np.array([16.0]))[0, 0, 0] for x in first])
-    plain = np.std([st.ewma(x, np.array([16.0]))[0, 0, 0] for x in first])
-    assert settled == pytest.approx((1 / 31) ** 0.5, rel=0.15)
-    assert plain > 4 * settled
+    """Slow means have about their usual spread from the first row on, where plain ones begin with a single row's."""
+    x = np.random.default_rng(8).normal(size=(200, 1000))
+    usual, scale = (1 / 31) ** 0.5, np.array([16.0])
+    settled, plain = st.settled_ewma(x, scale)[:, 0].std(1), st.ewma(x, scale)[:, 0].std(1)
+    assert plain[0] > 4 * usual
+    assert (settled < 1.4 * usual).all()
+    assert settled[48:] == pytest.approx(usual, rel=0.15)
