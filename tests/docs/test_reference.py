@@ -151,3 +151,14 @@ def test_words_have_a_source(reference: Any) -> None:
     assert len(rows) > 30
     assert all(len(row) == 3 and all(row) for row in rows.values())
     assert text.count("\n| ") == len(rows) + 1
+
+
+def test_detection_has_its_table() -> None:
+    """The page of detection holds the yardstick's table in all six tellings, and counts what is missed as marked."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "detection.md").read_text("utf-8")
+    table = page.partition("<!-- table: begin -->")[2].partition("<!-- table: end -->")[0]
+    heading, _, *rows = [[c.strip() for c in line.strip("|").split("|")] for line in table.strip().splitlines()]
+    assert heading == ["family", "figure", "goal", "to beat", "as-is", "1", "2", "3", "4", "5"]
+    assert {row[0] for row in rows} == {"skab", "nab", "femto", "gearbox", "cmapss", "tep", "genesis", "cwru", "all"}
+    *rows, last = rows
+    assert last[4:] == [str(sum(row[k].endswith("✗") for row in rows)) for k in range(4, 10)]
