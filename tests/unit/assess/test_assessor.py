@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from shoptwin.assess import Assessor
 from shoptwin.domain.assessment import Verdict
 from shoptwin.domain.errors import ModelError, ModelRejected
-from shoptwin.domain.machine import MachineState
+from shoptwin.domain.machine import Learning, MachineState
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.timing import SECOND
 
@@ -312,10 +313,6 @@ def test_a_later_until_is_learned_anew(bench, epoch):
     """A user who moves `until` past the old one gets a new baseline at that time, and the old one judges until then."""
     made, rng = taught(bench, epoch)
     made.step(epoch + 200 * SECOND, pump(rng))
-    import dataclasses  # noqa: PLC0415 - this test's own
-
-    from shoptwin.domain.machine import Learning  # noqa: PLC0415
-
     later = [dataclasses.replace(m, learning=Learning(epoch + 300 * SECOND)) for m in made.machines]
     made.assessor.configure(made.table, later)
     assert made.step(epoch + 250 * SECOND, pump(rng))["health"].model == "process-m1@1"
@@ -412,15 +409,10 @@ def test_a_rollback_while_a_fit_is_under_way(bench, epoch):
 
 def test_a_rollback_stays_where_a_later_until_had_made_the_newer_one(bench, epoch):
     """A user's `until` does not undo what they went back to; learning anew does."""
-    import dataclasses  # noqa: PLC0415 - this test's own
-
-    from shoptwin.domain.machine import Learning  # noqa: PLC0415
-
     made, rng = taught(bench, epoch)
     made.step(epoch + 200 * SECOND, pump(rng))
-    later = [dataclasses.replace(m, learning=Learning(epoch + 300 * SECOND)) for m in made.machines]
-    made.machines = tuple(later)
-    made.assessor.configure(made.table, later)
+    made.machines = tuple(dataclasses.replace(m, learning=Learning(epoch + 300 * SECOND)) for m in made.machines)
+    made.assessor.configure(made.table, made.machines)
     assert made.step(epoch + 300 * SECOND, pump(rng))["health"].model == "process-m1@2"
     assert made.assessor.roll_back("m1", "process") == "1"
     assert made.step(epoch + 301 * SECOND, pump(rng))["health"].model == "process-m1@1"
