@@ -48,6 +48,34 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What may be behind what moved: never more than a hypothesis, told with what speaks for it."""
+
+    fault: str
+    """A word of docs/reference/diagnosis.md, such as `imbalance` or `sensor-stuck`."""
+    support: float
+    """How much of what that fault would show is seen, 0 to 1."""
+    grounds: tuple[str, ...] = ()
+    """What is seen, in words an operator understands, the strongest first."""
+    tags: tuple[str, ...] = ()
+    """Names of the tags that it is seen on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """Time until an indicator's trend reaches the level at which a machine is repaired: an interval, in seconds."""
+
+    low: float
+    middle: float
+    high: float
+    """inf where the trend may never reach it"""
+    confidence: float
+    """Chance that the truth lies between `low` and `high`."""
+    model: str
+    """Which degradation model says so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """The verdict on one indicator of one machine. `score` is finite; larger is worse; 1.0 is the alarm threshold.
 
@@ -74,6 +102,14 @@ class Assessment:
     """Why it abstains or what it does without, in one sentence."""
     alarm: bool = False
     """Whether an alarm should stand: `state` after persistence and hysteresis."""
+    since: int = 0
+    """When what moved began to, ns UTC; 0 where nothing has."""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    """What may be behind it, the best supported first."""
+    index: float | None = None
+    """Health index, 100 (as learned) to 0 (failed); None where it cannot be told."""
+    remaining: Remaining | None = None
+    """Remaining useful life; None where there is no trend to tell it by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
