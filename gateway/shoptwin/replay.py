@@ -89,7 +89,7 @@ class _Memory:
     def take(self, request: LearnRequest) -> _Evidence:
         """Return the evidence that was asked for."""
         kept = self._kept.get((request.machine, request.indicator), [])
-        asked = [o for o in kept if request.since <= o.time < request.until]
+        asked = [o for o in kept if request.since <= o.time < request.latest]
         values = np.array([o.values for o in asked], np.float32)
         names = asked[-1].names if asked else ()
         return _Evidence(np.array([o.time for o in asked], np.int64), names, values, [o.state.value for o in asked])

@@ -157,12 +157,26 @@ class Assessor:
             done = track.learned is not None and (
                 track.pointer.chosen or until is None or not track.learned.manifest["asked_until"] < until <= now
             )
+            if done and (request := self._extension(track, now)) is not None:
+                out.append(request)
             if done or not track.rows or track.rows < _MORE * track.tried or self._progress(track, now) < 1:
                 continue
             track.tried, track.asked = track.rows, track.pointer
             budget = self._layouts[machine].machine.false_alarms_per_month
             out.append(LearnRequest(machine, indicator, track.pointer.since, until or now, budget))
         return tuple(out)
+
+    def _extension(self, track: Track, now: int) -> LearnRequest | None:
+        """Return the request to learn regimes that the baseline in use does not know, once enough of them was seen."""
+        learned = track.learned
+        if learned is None or track.pointer.chosen or not track.unknown.enough(learned.manifest["rows"]):
+            return None
+        track.unknown.asked, track.asked = track.unknown.rows, track.pointer
+        budget = self._layouts[track.machine].machine.false_alarms_per_month
+        first = int(learned.manifest["asked_until"])
+        return LearnRequest(
+            track.machine, track.indicator, track.pointer.since, first, budget, learned.version, beyond=now
+        )
 
     def adopt(self, request: LearnRequest, version: str) -> bool:
         """Put what was newly learned into use, in one step; tell whether it still is what was asked for.

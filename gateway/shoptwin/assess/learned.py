@@ -69,10 +69,9 @@ class Learned:
         }
 
     def age(self, now: int) -> float:
-        """Return how many rows ago learning ended, at the pace of the rows that it learned from."""
-        span = self.manifest["learned_until"] - self.manifest["learned_from"]
-        pace = max(span / max(self.manifest["rows"] - 1, 1), 1.0)
-        return max(float((now - int(self.manifest["learned_until"])) / pace), 0.0)
+        """Return how many rows ago the first learning ended, at the pace of the rows that it learned from."""
+        aging = self.manifest["aging"]
+        return max(float((now - aging["from"]) / aging["pace"]), 0.0)
 
     def step(
         self, x: NDArray[np.float64], age: float, alarmed: bool, state: dict[str, NDArray[np.float64]]
@@ -130,7 +129,12 @@ def load(learned: Path, machine: str, indicator: str, version: str) -> Learned:
         manifest: dict[str, Any] = json.loads(stem.with_suffix(".json").read_text("utf-8"))
         data = stem.with_suffix(".onnx").read_bytes()
         state = {f"state.{n}": tuple(s["shape"]) for n, s in manifest["state"].items()}
-        declared = manifest["names"], manifest["learned_from"], manifest["learned_until"], manifest["rows"]
+        declared = (
+            manifest["names"],
+            manifest["learned_from"],
+            manifest["aging"]["from"] + manifest["aging"]["pace"],
+            manifest["rows"],
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ModelRejected(f"{name} cannot be read: {e}", _CURE) from e
     check_hash(name, data, str(manifest.get("sha256")))

@@ -34,12 +34,21 @@ class LearnRequest:
     since: int
     until: int
     false_alarms_per_month: float = 1.0
+    extends: str = ""
+    """The version that does not know a regime: rows outside it, up to `beyond`, are evidence too."""
+    beyond: int = 0
+
+    @property
+    def latest(self) -> int:
+        """Return from when on nothing is evidence, ns UTC."""
+        return max(self.until, self.beyond)
 
     def arguments(self, twin: Path, learned: Path) -> list[str]:
         """Return the arguments of `python -m shoptwin.learn` that do it."""
         return [
             "--twin", str(twin), "--learned", str(learned), "--machine", self.machine, "--indicator", self.indicator,
             "--since", str(self.since), "--until", str(self.until), "--false-alarms", repr(self.false_alarms_per_month),
+            *(["--extends", self.extends, "--beyond", str(self.beyond)] if self.extends else []),
         ]  # fmt: skip
 
 

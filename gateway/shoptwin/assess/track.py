@@ -12,6 +12,7 @@ from shoptwin.assess.blocks import Blocks
 from shoptwin.assess.learned import Learned, Pointer
 from shoptwin.assess.names import STATE
 from shoptwin.assess.session import finite
+from shoptwin.assess.unknown import Unknown
 from shoptwin.domain.assessment import Verdict
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Track:
     first: int = 0
     asked: Pointer = field(default_factory=Pointer)
     """What was in use when a fit was last asked for."""
+    unknown: Unknown = field(default_factory=Unknown)
+    """What was seen since of regimes that the baseline does not know."""
     problem: str = ""
     recent: deque[tuple[int, NDArray[np.float64]]] = field(default_factory=lambda: deque(maxlen=WARM_UP))
 
@@ -96,7 +99,7 @@ class Track:
             if (row := blocks.add(time, x[at])) is not None:
                 _, state = learned.step(row, learned.age(time), self.alarm, state)
         self.running, self.blocks, self.judged = (learned, state, at), blocks, None
-        self.problem, self.tried = "", 0
+        self.problem, self.tried, self.unknown = "", 0, Unknown()
 
     def lacking(self, x: NDArray[np.float64]) -> list[str]:
         """Return the names of the inputs without which the baseline says nothing, of those that are missing."""
@@ -132,6 +135,7 @@ class Track:
     ) -> Judged:
         learned, before, at = running
         out, state = learned.step(x, learned.age(now), self.alarm, before)
+        self.unknown.see(outside=bool(out["outside"][0]))
         if not bool(out["outside"][0]):  # what a regime that nobody knows looks like says nothing of the known ones
             self.running = (learned, state, at)
         score = finite(out["score"])

@@ -45,8 +45,9 @@ class Verdicts:
         if judged is None:
             return self._unlearned(blank, track, lacking)
         blank = replace(blank, alarm=track.alarm)
-        if judged.state is Verdict.UNKNOWN_REGIME:
-            note = f"{words.outside(judged.beyond)}: no verdict on health here"
+        if judged.state is Verdict.UNKNOWN_REGIME and track.learned is not None:
+            where = words.outside(judged.beyond) or words.apart(track.learned)
+            note = f"{where}: no verdict on health here; {track.unknown.told(track.learned.manifest['rows'])}"
             return replace(blank, state=judged.state, score=judged.score, note=note)
         return self._judged(blank, track, layout, judged, lacking)
 

@@ -90,6 +90,12 @@ def outside(contexts: Mapping[str, tuple[float, float, float]]) -> str:
     return "; ".join(told)
 
 
+def apart(learned: Learned) -> str:
+    """Tell that each thing the machine is asked to do was learned, and not all of it together."""
+    told = ["the machine's state" if n == STATE else Name.parse(n).tag for n in learned.manifest["contexts"]]
+    return f"{_list(told)} were not learned in this combination"
+
+
 def _known(value: float, low: float, high: float) -> str:
     """Tell a value and what is known, with as many digits as it takes to see that the one lies outside the other."""
     for digits in range(4, 17):

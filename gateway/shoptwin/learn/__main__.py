@@ -31,10 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--since", type=_time, default=0, help="ISO 8601, or ns since 1970 UTC")
     parser.add_argument("--until", type=_time, required=True, help="the same; evidence from before it is used")
     parser.add_argument("--false-alarms", type=float, default=1.0, help="a month")
+    parser.add_argument("--extends", default="", help="a version whose unknown regimes are learned too …")
+    parser.add_argument("--beyond", type=_time, default=0, help="… from what was seen of them before this time")
     told = parser.parse_args(arguments)
-    request = LearnRequest(told.machine, told.indicator, told.since, told.until, told.false_alarms)
+    request = LearnRequest(
+        told.machine, told.indicator, told.since, told.until, told.false_alarms, told.extends, told.beyond
+    )
     try:
-        evidence = SampleReader(told.twin).observations(told.machine, told.indicator, told.since, told.until)
+        evidence = SampleReader(told.twin).observations(told.machine, told.indicator, told.since, request.latest)
         print(run(request, evidence, told.learned))  # noqa: T201 - what the daemon reads
     except ModelError as error:
         print(error, file=sys.stderr)  # noqa: T201

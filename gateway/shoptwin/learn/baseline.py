@@ -148,8 +148,8 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
         deviation = np.ones(len(judged))
     else:
         model, judged = fit_process(names, x, settings.tail, held)
-        deviation = model.deviation
-        explained = {name: _drivers(names, model.mix[:, j], name) for j, name in enumerate(judged)}
+        deviation = model.basis.deviation
+        explained = {name: _drivers(names, model.basis.mix[:, j], name) for j, name in enumerate(judged)}
     return Baseline(
         model, names, tuple(judged), int(time[0]), int(time[-1]), len(x), settings,
         tuple(float(d) for d in deviation), {name: drivers for name, drivers in explained.items() if drivers}, beat,

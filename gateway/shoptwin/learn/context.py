@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shoptwin.domain.errors import ModelError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 LEVELS = 8
 """A tag with at most so many values in the learning part has a level at each of them, else at quantiles."""
+_SEEN = 1.0
+"""Rows' weight with which two knots count as seen together …"""
+_SUPPORT = 0.5
+"""… and how much of a row's weight must lie on such pairs: it is nearer to what was seen than to what was not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +34,43 @@ class Context:
     range_margin: float
     size_margin: float
     """How far outside the knots is still known: as a share of their range, plus a share of their size."""
+    dense: tuple[bool, ...]
+    """Which contexts were seen between their knots too"""
+    together: Array
+    """[width, width]: 1 where two knots were seen together, and for knots of one context; 0 elsewhere"""
 
     @classmethod
     def of(cls, x: Array, columns: Sequence[int], range_margin: float, size_margin: float) -> Context:
         """Choose the knots from the rows `x` [n, names]."""
-        return cls(tuple(columns), tuple(_knots(x[:, c]) for c in columns), range_margin, size_margin)
+        knots = tuple(_knots(x[:, c]) for c in columns)
+        dense = tuple(len(np.unique(x[:, c])) > LEVELS for c in columns)
+        plain = cls(tuple(columns), knots, range_margin, size_margin, dense, np.zeros((0, 0)))
+        design, group = plain.design(x), plain._groups()
+        seen = (design.T @ design >= _SEEN) | (group.T @ group > 0)
+        return replace(plain, together=seen.astype(float))
+
+    @classmethod
+    def told(cls, told: Mapping[str, Any], names: Sequence[str]) -> Context:
+        """Return what `tell` told, for rows whose columns are `names`.
+
+        Raises:
+            ModelError: one of its columns is not among them.
+        """
+        if lacking := [name for name in told["names"] if name not in names]:
+            raise ModelError(f"{', '.join(lacking)} told the regime and is missing", "Learn anew: shoptwin relearn")
+        columns = tuple(list(names).index(name) for name in told["names"])
+        knots = tuple(np.asarray(k, np.float64) for k in told["knots"])
+        together = np.asarray(told["together"], np.float64)
+        in_range, in_size = told["margins"]
+        return cls(columns, knots, in_range, in_size, tuple(told["dense"]), together)
+
+    def tell(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return what a manifest keeps: enough to tell later whether a row lay outside."""
+        return {
+            "names": [names[c] for c in self.columns], "knots": [k.tolist() for k in self.knots],
+            "margins": [self.range_margin, self.size_margin], "dense": list(self.dense),
+            "together": self.together.tolist(),
+        }  # fmt: skip
 
     @property
     def width(self) -> int:
@@ -55,17 +93,31 @@ class Context:
         return np.concatenate(parts, axis=1)
 
     def outside(self, x: Array) -> bool:
-        """Tell whether a row [names] lies outside the learned regimes."""
-        return any(not low <= x[c] <= high for c, (low, high) in self._limits() if not np.isnan(x[c]))
+        """Tell whether a row [names] lies outside the learned regimes: beyond a context, or two never seen together."""
+        beyond = any(not low <= x[c] <= high for c, (low, high) in self._limits() if not np.isnan(x[c]))
+        return beyond or self._apart(x)
 
-    def between(self, level: Array) -> tuple[NDArray[np.int64], Array]:
+    def _apart(self, x: Array) -> bool:
+        """Tell whether two contexts of a row [names] were never seen like this together."""
+        if len(self.columns) <= 1:
+            return False
+        weight = self.design(np.nan_to_num(x)[None])[0] * self._groups()
+        return bool((weight @ self.together @ weight.T).min() < _SUPPORT)
+
+    def _groups(self) -> Array:
+        """Return which columns of the design belong to which context: [contexts, width], 0 and 1."""
+        of = np.concatenate([[-1], *(np.full(len(k), i) for i, k in enumerate(self.knots))])
+        return np.asarray(of == np.arange(len(self.knots))[:, None], np.float64)
+
+    def between(self, level: Array, *, apart: bool = False) -> tuple[NDArray[np.int64], Array]:
         """Return what makes interpolation uncertain: pairs of neighbouring levels [p, 2], their squared steps [p, m].
 
-        Halfway between two levels the truth may lie anywhere between them: variance u (1 - u) step^2.
+        Halfway between two levels the truth may lie anywhere between them: variance u (1 - u) step^2. With `apart`
+        only of contexts that were not seen between their knots.
         """
         pairs, at = [], 1
-        for knots in self.knots:
-            pairs += [(at + i, at + i + 1) for i in range(len(knots) - 1)]
+        for knots, dense in zip(self.knots, self.dense, strict=True):
+            pairs += [] if apart and dense else [(at + i, at + i + 1) for i in range(len(knots) - 1)]
             at += len(knots)
         index = np.array(pairs, np.int64).reshape(-1, 2)
         return index, (level[index[:, 1]] - level[index[:, 0]]) ** 2
@@ -105,10 +157,15 @@ class Context:
             at = g.op("Min", g.op("Max", raw, float(knots[0])), float(knots[-1]))
             sides = [g.op("Add", g.op("Mul", at, rise[s]), shift[s]) for s in (0, 1)]
             parts.append(g.op("Min", g.op("Max", g.op("Min", *sides), 0.0), 1.0))
+        design = g.op("Concat", *parts, axis=0)
+        if len(self.columns) > 1:
+            weight = g.op("Mul", g.op("Unsqueeze", design, [0]), self._groups())
+            met = g.op("MatMul", g.op("MatMul", weight, self.together), g.op("Transpose", weight, perm=[1, 0]))
+            flags.append(g.op("Less", g.op("Reshape", g.op("ReduceMin", met, keepdims=0), [1]), _SUPPORT))
         any_flag = flags[0]
         for flag in flags[1:]:
             any_flag = g.op("Or", any_flag, flag)
-        return g.op("Concat", *parts, axis=0), any_flag
+        return design, any_flag
 
 
 def _knots(x: Array) -> Array:

@@ -11,9 +11,11 @@ from shoptwin.assess.names import CONTEXTS, IGNORED, STATE, VALUE, Name
 from shoptwin.domain.errors import ModelError
 from shoptwin.domain.tag import Role
 from shoptwin.learn import statistics as st
+from shoptwin.learn.basis import Basis
 from shoptwin.learn.context import Context
 from shoptwin.learn.explain import explain
 from shoptwin.learn.process import JUMP, Process
+from shoptwin.learn.regimes import Certainty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,8 +92,10 @@ def fit_process(names: Sequence[str], x: Array, tail: float, repeats: Array) -> 
     deviation: Array = np.sqrt((left[:, keep] ** 2).mean(0))
     regressions = {n: explained[j] for n, j in enumerate(which.tolist()) if j in explained}
     jump = np.where(repeats[columns.evidence][keep] < _HELD, JUMP, np.inf)
-    basis = (mix[:, keep], context, level[:, keep], deviation, regressions, jump)
-    return _judge(basis, left[:, keep] / deviation, share[keep], tail), [names[columns.evidence[j]] for j in which]
+    certainty = Certainty.of(context, design, level[:, keep] / deviation, st.decorrelation(left[:, keep]))
+    basis = Basis(mix[:, keep], context, level[:, keep], deviation, regressions, certainty)
+    judged = [names[columns.evidence[j]] for j in which]
+    return _judge(basis, jump, left[:, keep] / deviation, share[keep], tail), judged
 
 
 def _slow(names: Sequence[str], columns: Columns, explained: dict[int, Explained], share: Array) -> NDArray[np.bool_]:
@@ -182,10 +186,8 @@ def _explain(names: Sequence[str], x: Array, columns: Columns) -> tuple[Array, d
     return mix, explained, left
 
 
-def _judge(
-    basis: tuple[Array, Context, Array, Array, dict[int, Explained], Array], z: Array, share: Array, tail: float
-) -> Process:
-    """Return the model on a `basis` (mix, context, level, deviation, explained, jump), from what is left [L, k]."""
+def _judge(basis: Basis, jump: Array, z: Array, share: Array, tail: float) -> Process:
+    """Return the model on a basis, from the standardised evidence `z` [L, k] and its share between folds [k]."""
     rows, k = z.shape
     scales = np.array([s for s in SCALES if s <= max(rows / 8, 1)], np.float64)
     bank = st.ewma(z, scales)
@@ -205,7 +207,7 @@ def _judge(
         rotation, variance = np.zeros((len(scales), k, 1)), np.ones((len(scales), 1))
         joint_limit = np.full(len(scales), np.inf)
     return Process(
-        *basis, scales, rotation, variance, np.stack([st.random_walk(z @ r) for r in rotation]), joint_limit,
+        basis, jump, scales, rotation, variance, np.stack([st.random_walk(z @ r) for r in rotation]), joint_limit,
         np.where(looks, limit, np.inf), _WALK_DEVIATIONS**2 * st.random_walk(z), float(rows),
     )  # fmt: skip
 

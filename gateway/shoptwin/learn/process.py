@@ -15,8 +15,8 @@ from shoptwin.learn.graph import Graph
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shoptwin.learn.basis import Basis
     from shoptwin.learn.context import Context
-    from shoptwin.learn.explain import Explained
     from shoptwin.learn.statistics import Array
 
 JUMP = 4.0
@@ -27,15 +27,7 @@ JUMP = 4.0
 class Process:
     """A fitted baseline: n inputs, k columns of evidence, S scales; judges in numpy what its graph judges in ONNX."""
 
-    mix: Array
-    """[n, k]: evidence = x @ mix - design @ level: what is left when the drivers have explained their part"""
-    context: Context
-    level: Array
-    """[context.width, k]"""
-    deviation: Array
-    """[k] standard deviation of the evidence, where it was learned"""
-    explained: dict[int, Explained]
-    """Piece of evidence -> what its drivers explain, and how uncertain that is elsewhere"""
+    basis: Basis
     jump: Array
     """[k] standard deviations off the slowest mean, on one side, that make two rows in a row a step: the means start
     anew; inf where two rows may be one measurement"""
@@ -59,6 +51,11 @@ class Process:
     kind = "process"
 
     @property
+    def context(self) -> Context:
+        """Return what tells the regime."""
+        return self.basis.context
+
+    @property
     def together(self) -> NDArray[np.bool_]:
         """Which of the evidence is judged jointly, [k]."""
         joint: NDArray[np.bool_] = (self.rotation != 0).any((0, 2))
@@ -66,17 +63,12 @@ class Process:
 
     def start(self) -> dict[str, Array]:
         """Return the state before the first row."""
-        return {"bank": np.zeros((len(self.scales), len(self.deviation)))}
+        return {"bank": np.zeros((len(self.scales), len(self.basis.deviation)))}
 
     def step(self, x: Array, age: float, alarmed: float, state: dict[str, Array]) -> dict[str, Array]:
         """Judge one row `x` [n], `age` rows after learning; returns what the graph returns."""
         del alarmed
-        known = ~(np.isnan(x).astype(float) @ (self.mix != 0) > 0)
-        present = np.where(np.isnan(x), 0.0, x)
-        width = self.deviation.copy()
-        for j, explained in self.explained.items():
-            width[j] *= np.sqrt(1 + explained.leverage(present))
-        z = (present @ self.mix - self.context.design(present[None])[0] @ self.level) / width
+        z, known = self.basis.standardise(x)
         bank = state["bank"]
         held = np.where(known, z, bank[0])
         moved = bank + (held - bank) / self.scales[:, None]
@@ -91,7 +83,7 @@ class Process:
         single = (np.abs(new) / np.sqrt(self.tag_limit**2 + grown * self.tag_drift)).max(0) * known
         return {
             "score": np.array([max(joint, single.max())]),
-            "outside": np.array([self.context.outside(x)]),
+            "outside": np.array([self.basis.context.outside(x)]),
             "known": known.mean()[None],
             "ratio": single,
             "lean": new[min(2, len(new) - 1)],
@@ -101,21 +93,14 @@ class Process:
 
     def graph(self) -> bytes:
         """Return the same arithmetic as an ONNX model."""
-        n, k = self.mix.shape
+        n, k = self.basis.mix.shape
         scales = len(self.scales)
         g = Graph("process")
         x, age = g.input("x", [n]), g.input("age", [1])
         g.input("alarmed", [1])
         bank = g.input("state.bank", [scales, k])
-        missing = g.op("IsNaN", x)
-        lacking = g.op("MatMul", g.op("Cast", missing, to=11), (self.mix != 0).astype(float))
-        known = g.op("Equal", lacking, 0.0)
+        z, known, outside = self.basis.graph(g, x)
         known_f = g.op("Cast", known, to=11)
-        present = g.op("Where", missing, 0.0, x)
-        design, _ = self.context.graph(g, present)
-        _, outside = self.context.graph(g, x)
-        left = g.op("Sub", g.op("MatMul", present, self.mix), g.op("MatMul", design, self.level))
-        z = g.op("Div", left, self._width(g, present))
         last = g.op("Squeeze", g.op("Slice", bank, [0], [1]), [0])
         held = g.op("Where", known, z, last)
         moved = g.op("Add", bank, g.op("Div", g.op("Sub", held, bank), self.scales[:, None]))
@@ -144,13 +129,3 @@ class Process:
         g.output("joint", joint, [1])
         g.output("next.bank", new, [scales, k])
         return g.serialize()
-
-    def _width(self, g: Graph, present: str) -> str:
-        """Return the standard deviation of each piece of evidence [k]: wider where its drivers are far off."""
-        if not self.explained:
-            return g.const(self.deviation)
-        spread = g.const(np.ones(len(self.deviation)))
-        for j, explained in self.explained.items():
-            mine = (np.arange(len(self.deviation)) == j).astype(float)
-            spread = g.op("Add", spread, g.op("Mul", explained.graph(g, present), mine))
-        return g.op("Mul", g.op("Sqrt", spread), self.deviation)

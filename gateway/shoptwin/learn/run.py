@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin.learn.baseline import Settings, fit
+from shoptwin.learn.extend import read_before
 from shoptwin.learn.files import save
 
 if TYPE_CHECKING:
@@ -20,5 +21,6 @@ def run(request: LearnRequest, evidence: EvidenceLike, learned: Path) -> str:
     Raises:
         ModelError: there is too little evidence. OSError: the folder cannot be written.
     """
-    baseline = fit(evidence, Settings(request.indicator, request.false_alarms_per_month))
-    return save(learned, request.machine, baseline, request.until)
+    before = read_before(learned, request)
+    baseline = fit(before.accept(evidence), Settings(request.indicator, request.false_alarms_per_month))
+    return save(learned, request, baseline, before)

@@ -37,6 +37,8 @@ class StoreFile:
     path: Path
     migrations: tuple[Migration, ...]
     incremental_vacuum: bool = False
+    cache_kib: int = 2048
+    """Pages kept in memory: the writer's memory grows by so much as the file does, over hours where that is slow."""
     salvage: tuple[str, ...] = ()
     renewed: Callable[[sqlite3.Connection, Path], None] | None = None
     """Called in the transaction that salvages, with the path of the damaged file."""
@@ -118,6 +120,7 @@ class StoreFile:
         connection.execute("PRAGMA synchronous = FULL")  # a commit is on the card, or it is none
         connection.execute("PRAGMA journal_size_limit = 8388608")
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = -{self.cache_kib}")
         self._check(connection)
         migrate(connection, self.migrations, self.path)
         connection.execute("BEGIN IMMEDIATE")  # told now where the file can be read but not written

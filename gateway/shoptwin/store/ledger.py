@@ -84,7 +84,7 @@ class Ledger:
         Raises:
             StoreFull: the directory cannot be written. StoreError: a newer program wrote the file.
         """
-        file = StoreFile(path, MIGRATIONS, salvage=SALVAGE, renewed=continue_numbers)
+        file = StoreFile(path, MIGRATIONS, cache_kib=256, salvage=SALVAGE, renewed=continue_numbers)
         return cls(path, Writer(file, retain_on_failure=True))
 
     @property

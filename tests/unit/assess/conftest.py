@@ -67,7 +67,7 @@ class Bench:
                 o
                 for o in self.kept
                 if (o.machine, o.indicator) == (request.machine, request.indicator)
-                and request.since <= o.time < request.until
+                and request.since <= o.time < request.latest
             ]
             evidence = SimpleNamespace(
                 time=np.array([o.time for o in rows]), names=rows[0].names,

@@ -15,6 +15,8 @@ from shoptwin.domain.machine import Learning, MachineState
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.timing import SECOND
 
+EPOCH = 1_700_000_000 * SECOND
+
 PUMP = (("flow", "flow", "l/min"), ("pressure", "pressure", "bar"), ("current", "current", "A"))
 MOTOR = (("acc", "waveform", "g"), ("load", "load", "%"))
 
@@ -104,6 +106,65 @@ def test_a_load_that_was_not_learned_is_an_unknown_regime(bench, burst, epoch):
     assert beyond.note.startswith("load 90 was not learned (known: 12 to 68)")
     back = made.step(epoch + 60 * SECOND, {"acc": burst(rng, gain=2.2), "load": 60.0})["health"]
     assert back.state in {Verdict.NORMAL, Verdict.ABNORMAL}
+
+
+def driven(rng, setpoint, flow=0.0):
+    """A pump whose setpoint makes the flow."""
+    return {"flow": setpoint + flow + rng.normal(), "current": 8 + setpoint / 20 + 0.1 * rng.normal(), "rate": setpoint}
+
+
+DRIVEN = (("flow", "flow", "l/min"), ("current", "current", "A"), ("rate", "setpoint", "l/min"))
+
+
+def visits(made, rng, start, setpoints, rows=20, **more):
+    """Some rows at each of the setpoints, one after the other; returns what was said last at each."""
+    times = iter(range(start, start + rows * len(setpoints)))
+    return [
+        [made.step(EPOCH + next(times) * SECOND, driven(rng, s, **more))["health"] for _ in range(rows)][-1]
+        for s in setpoints
+    ]
+
+
+def test_an_unknown_regime_is_learned_on_its_second_visit(bench, epoch):
+    """What was seen twice beyond the learned setpoints is learned too, in a new version, and judged from then on."""
+    made, rng = bench(DRIVEN, until=epoch + 200 * SECOND), np.random.default_rng(8)
+    visits(made, rng, 0, [50.0, 60.0] * 5)
+    first = visits(made, rng, 200, [60.0, 100.0])[-1]
+    assert first.state is Verdict.UNKNOWN_REGIME
+    assert first.note.endswith("no verdict on health here; learning it: 16 of 16 rows, 1 of 2 visits")
+    again = visits(made, rng, 240, [60.0, 100.0, 60.0, 100.0])
+    assert [a.state for a in again[1:]] == [Verdict.NORMAL] * 3
+    assert again[-1].model == "process-m1@2"
+    throttled = visits(made, rng, 320, [100.0, 60.0], flow=-20.0)
+    assert [a.state for a in throttled] == [Verdict.ABNORMAL] * 2
+
+
+def test_what_grows_slowly_in_a_known_regime_is_not_learned_with_a_new_one(bench, epoch):
+    """Learning a new setpoint takes nothing from the known ones: a flow that sank there meanwhile still shows."""
+    made, rng = bench(DRIVEN, until=epoch + 200 * SECOND), np.random.default_rng(9)
+    visits(made, rng, 0, [50.0, 60.0] * 5)
+    visits(made, rng, 200, [50.0, 60.0] * 10, flow=-3.0)
+    visits(made, rng, 600, [60.0, 100.0] * 2)
+    sunk = visits(made, rng, 680, [50.0, 60.0], flow=-12.0)
+    assert [a.model for a in sunk] == ["process-m1@2"] * 2
+    assert [a.state for a in sunk] == [Verdict.ABNORMAL] * 2
+
+
+def test_two_things_never_asked_for_together_are_an_unknown_regime(bench, epoch):
+    """A load and a setpoint that were both learned, but never together, are told as what they are."""
+    tags = (*DRIVEN, ("load", "load", "%"))
+    made, rng = bench(tags, until=epoch + 200 * SECOND), np.random.default_rng(10)
+
+    def row(i, rate, load):
+        values = driven(rng, rate) | {"load": load}
+        return made.step(epoch + i * SECOND, values)["health"]
+
+    for i in range(200):
+        row(i, *((50.0, 20.0), (60.0, 20.0), (50.0, 80.0))[i // 10 % 3])
+    assert row(200, 50.0, 80.0).state is Verdict.NORMAL
+    said = row(201, 60.0, 80.0)
+    assert said.state is Verdict.UNKNOWN_REGIME
+    assert said.note.startswith("rate, load and the machine's state were not learned in this combination")
 
 
 def test_a_bad_context_is_no_data_and_named(bench, burst, epoch):

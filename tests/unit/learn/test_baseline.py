@@ -180,7 +180,7 @@ def test_a_start_up_is_trimmed(evidence, pump, pump_names):
     started = rows.copy()
     started[:20] -= [60, 2, 4, 0]
     plain, trimmed = (fit(evidence(pump_names, r), PROCESS) for r in (rows, started))
-    np.testing.assert_allclose(trimmed.model.deviation, plain.model.deviation, rtol=0.2)
+    np.testing.assert_allclose(trimmed.model.basis.deviation, plain.model.basis.deviation, rtol=0.2)
 
 
 def test_a_smaller_budget_widens_the_thresholds(evidence, pump, pump_names):

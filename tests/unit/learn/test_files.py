@@ -18,6 +18,7 @@ from shoptwin.domain.errors import ModelError, ModelRejected
 from shoptwin.domain.machine import Learning, MachineState
 from shoptwin.domain.tag import TagTable
 from shoptwin.learn.baseline import Settings, fit
+from shoptwin.learn.extend import Before
 from shoptwin.learn.files import KEPT, save
 from shoptwin.store.samples import SampleStore
 
@@ -27,9 +28,13 @@ def baseline(evidence, pump, pump_names):
     return fit(evidence(pump_names, pump(np.random.default_rng(1))), Settings("process"))
 
 
+def kept(folder, machine, baseline, until):
+    return save(folder, LearnRequest(machine, "process", 0, until), baseline, Before())
+
+
 def test_versions_follow_one_another(tmp_path, baseline):
     """Each save is a new version, which stands beside the ones before; one that is not there cannot be gone back to."""
-    assert [save(tmp_path, "press/3", baseline, 100) for _ in range(3)] == ["1", "2", "3"]
+    assert [kept(tmp_path, "press/3", baseline, 100) for _ in range(3)] == ["1", "2", "3"]
     found = load(tmp_path, "press/3", "process", check(tmp_path, "press/3", "process", "2"))
     assert found.version == "2"
     assert found.manifest["asked_until"] == 100
@@ -51,7 +56,7 @@ def test_what_is_in_use_outlives_the_process(tmp_path):
 def test_what_is_on_disk_is_listed_with_what_it_was_learned_from(tmp_path, baseline):
     """Each version tells from when to when and from how many rows it was learned, and which is in use."""
     for _ in range(2):
-        save(tmp_path, "m", baseline, 0)
+        kept(tmp_path, "m", baseline, 0)
     first, second = listing(tmp_path, "m", "process", "1")
     assert first == Version("process", "1", True, baseline.since, baseline.until, baseline.rows, 1.0)
     assert not second.used
@@ -63,7 +68,7 @@ def test_what_is_on_disk_is_listed_with_what_it_was_learned_from(tmp_path, basel
 def test_the_version_before(tmp_path, baseline):
     """The one before that in use; while one is learned anew, the one in use then; none before the first."""
     for _ in range(3):
-        save(tmp_path, "m", baseline, 0)
+        kept(tmp_path, "m", baseline, 0)
     assert earlier(tmp_path, "m", "process", Pointer("3")) == "2"
     assert earlier(tmp_path, "m", "process", Pointer("", 42, before="2")) == "2"
     assert earlier(tmp_path, "m", "process", Pointer("", 42, before="9")) == "3"
@@ -75,24 +80,24 @@ def test_the_version_before(tmp_path, baseline):
 def test_old_versions_are_dropped_in_the_end(tmp_path, baseline):
     """The last ten versions stay on disk, models and manifests."""
     for _ in range(KEPT + 3):
-        save(tmp_path, "m", baseline, 0)
+        kept(tmp_path, "m", baseline, 0)
     assert versions(tmp_path, "m", "process") == list(range(4, KEPT + 4))
     assert len(list((tmp_path / "m").glob("process-*.json"))) == KEPT
 
 
 def test_what_a_power_cut_leaves_is_ignored(tmp_path, baseline):
     """A file that was being written when the power went is no version; one without its manifest tells nothing."""
-    save(tmp_path, "m", baseline, 0)
+    kept(tmp_path, "m", baseline, 0)
     (tmp_path / "m" / ".process-2.onnx.new").write_bytes(b"half")
     (tmp_path / "m" / "process-2.onnx").write_bytes(b"whole, but without manifest and pointer")
     assert listing(tmp_path, "m", "process", "1")[1] == Version("process", "2", False)
-    assert save(tmp_path, "m", baseline, 0) == "3"
+    assert kept(tmp_path, "m", baseline, 0) == "3"
 
 
 @pytest.mark.parametrize("damage", ["hash", "shape", "manifest", "absent"])
 def test_damaged_files_are_rejected_with_a_cure(tmp_path, baseline, damage):
     """A wrong hash, a wrong shape, a broken manifest and a missing file are each rejected."""
-    save(tmp_path, "m", baseline, 0)
+    kept(tmp_path, "m", baseline, 0)
     model, manifest = tmp_path / "m" / "process-1.onnx", tmp_path / "m" / "process-1.json"
     told = json.loads(manifest.read_text())
     match damage:

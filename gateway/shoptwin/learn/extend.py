@@ -1,0 +1,84 @@
+"""Learning a regime that a baseline does not know: beside what it was learned from, the rows that lay outside it.
+
+What lies inside is not taken again, so that a fault that grows there slowly is never learned as normal.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.assess.learned import folder
+from shoptwin.domain.errors import ModelError
+from shoptwin.learn.context import Context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from shoptwin.assess.progress import LearnRequest
+    from shoptwin.learn.baseline import Baseline, EvidenceLike
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accepted:
+    """The rows of some evidence that are learned from."""
+
+    time: NDArray[np.int64]
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    state: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the baselines before knew; nothing where there are none to go on from."""
+
+    known: tuple[dict[str, Any], ...] = ()
+    """The first one first: `until` when it learned (ns UTC), and its `regimes` (Context.tell)."""
+    aging: dict[str, float] | None = None
+    """`from` (ns UTC) and `pace` (ns a row): drift is counted from the first baseline on."""
+
+    def accept(self, evidence: EvidenceLike) -> EvidenceLike:
+        """Return the rows of the first learning part, and later ones outside all that was known when they came.
+
+        Raises:
+            ModelError: the evidence lacks a tag that told the regime.
+        """
+        if not self.known:
+            return evidence
+        values = np.asarray(evidence.values, np.float64)
+        keep = np.ones(len(values), np.bool_)
+        for baseline in self.known:
+            later = np.flatnonzero((evidence.time >= baseline["until"]) & keep)
+            context = Context.told(baseline["regimes"], evidence.names)
+            keep[later] = [context.outside(values[i]) for i in later]
+        where = np.flatnonzero(keep)
+        state = [evidence.state[i] for i in where.tolist()]
+        return Accepted(evidence.time[where], tuple(evidence.names), np.asarray(evidence.values)[where], state)
+
+    def manifest(self, baseline: Baseline, until: int) -> dict[str, Any]:
+        """Return what a baseline that goes on from here keeps of all this; it learned until `until` (ns UTC)."""
+        known = [*self.known, {"until": until, "regimes": baseline.model.context.tell(baseline.names)}]
+        pace = (baseline.until - baseline.since) / max(baseline.rows - 1, 1)
+        return {"known": known, "aging": self.aging or {"from": baseline.until, "pace": max(pace, 1.0)}}
+
+
+def read_before(learned: Path, request: LearnRequest) -> Before:
+    """Return what the baseline knew that a request goes on from.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if not request.extends:
+        return Before()
+    path = folder(learned, request.machine) / f"{request.indicator}-{request.extends}.json"
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        return Before(tuple(told["known"]), told["aging"])
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ModelError(f"{path.name} cannot be gone on from: {e}", "Learn anew with: shoptwin relearn") from e
