@@ -98,10 +98,10 @@ class Context:
         return beyond or self._apart(x)
 
     def _apart(self, x: Array) -> bool:
-        """Tell whether two contexts of a row [names] were never seen like this together."""
-        if len(self.columns) <= 1:
+        """Tell whether two contexts of a row [names] were never seen like this together; not where one is missing."""
+        if len(self.columns) <= 1 or np.isnan(x[list(self.columns)]).any():
             return False
-        weight = self.design(np.nan_to_num(x)[None])[0] * self._groups()
+        weight = self.design(x[None])[0] * self._groups()
         return bool((weight @ self.together @ weight.T).min() < _SUPPORT)
 
     def _groups(self) -> Array:
@@ -159,9 +159,13 @@ class Context:
             parts.append(g.op("Min", g.op("Max", g.op("Min", *sides), 0.0), 1.0))
         design = g.op("Concat", *parts, axis=0)
         if len(self.columns) > 1:
-            weight = g.op("Mul", g.op("Unsqueeze", design, [0]), self._groups())
+            missing = g.op("IsNaN", g.op("Gather", x, np.array(self.columns, np.int64)))
+            there = g.op("Where", g.op("IsNaN", design), 0.0, design)
+            weight = g.op("Mul", g.op("Unsqueeze", there, [0]), self._groups())
             met = g.op("MatMul", g.op("MatMul", weight, self.together), g.op("Transpose", weight, perm=[1, 0]))
-            flags.append(g.op("Less", g.op("Reshape", g.op("ReduceMin", met, keepdims=0), [1]), _SUPPORT))
+            apart = g.op("Less", g.op("Reshape", g.op("ReduceMin", met, keepdims=0), [1]), _SUPPORT)
+            told = g.op("Not", g.op("Cast", g.op("ReduceMax", g.op("Cast", missing, to=7), [0], keepdims=1), to=9))
+            flags.append(g.op("And", apart, told))
         any_flag = flags[0]
         for flag in flags[1:]:
             any_flag = g.op("Or", any_flag, flag)
