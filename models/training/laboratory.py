@@ -37,6 +37,7 @@ from shoptwin.assess.track import Track
 from shoptwin.domain.assessment import Assessment, Verdict
 from shoptwin.domain.errors import ModelError
 from shoptwin.learn.baseline import Settings, fit
+from shoptwin.learn.extend import Before
 from shoptwin.replay import replay
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class InNumpy(Learned):
     __slots__ = ("baseline",)
 
     def __init__(self, baseline: Baseline) -> None:
-        super().__init__("laboratory", "", "", baseline.manifest(), None)  # type: ignore[arg-type]
+        manifest = baseline.manifest() | Before().manifest(baseline, baseline.until)
+        super().__init__("laboratory", "", "", manifest, None)  # type: ignore[arg-type]
         object.__setattr__(self, "baseline", baseline)
 
     def step(
@@ -244,4 +246,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # By its own name, so that what it keeps can be read by others too: pickles name the module of a class.
+    sys.exit(importlib.import_module("laboratory").main())

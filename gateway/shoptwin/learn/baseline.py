@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from shoptwin.assess.blocks import Rhythm
 from shoptwin.assess.names import STATE, Name
 from shoptwin.domain.errors import ModelError
 from shoptwin.domain.machine import MachineState
+from shoptwin.learn.budget import Budget
 from shoptwin.learn.fit_process import fit_process
 from shoptwin.learn.fit_vibration import fit_vibration
 from shoptwin.learn.rhythm import holds, rhythm, steps, thin
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
     from shoptwin.learn.context import Context
     from shoptwin.learn.statistics import Array
-
-TAIL = 1e-4
-"""Chance a row of a false exceedance at the budget of one false alarm a month."""
-
 
 _SELDOM = 10
 _SELDOM_SHARE = 0.02
@@ -74,11 +71,6 @@ class Settings:
     indicator: str
     false_alarms_per_month: float = 1.0
 
-    @property
-    def tail(self) -> float:
-        """Return the chance a row that the thresholds are set for."""
-        return float(np.clip(TAIL * self.false_alarms_per_month, 1e-7, 1e-2))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
@@ -98,6 +90,8 @@ class Baseline:
     """What 1.0 of `lean` is in the tag's unit."""
     explained: dict[str, list[str]] = field(default_factory=dict)
     """Evidence -> what explains a part of it: tags, or words for them."""
+    budget: Budget = field(default_factory=lambda: Budget(1.0, 0.0))
+    """What the thresholds were set for."""
     rhythm: Rhythm = field(default_factory=Rhythm)
     """How rows are gathered before they are judged."""
 
@@ -118,8 +112,7 @@ class Baseline:
             "explained": self.explained,
             "names": list(self.names), "evidence": list(self.evidence), "deviation": list(self.deviation),
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,
-            "threshold": 1.0, "budget": {"false_alarms_per_month": self.settings.false_alarms_per_month,
-                                         "tail_per_row": self.settings.tail},
+            "threshold": 1.0, "budget": asdict(self.budget),
             "rhythm": self.rhythm._asdict(), "state": state,
         }  # fmt: skip
 
@@ -141,18 +134,19 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
         time, x = thin(beat, names, time, x)
         held = held / beat.stride
     x, time = _common_states(names, x, time)
+    budget = Budget(settings.false_alarms_per_month, float(np.median(np.diff(time))) if len(time) > 1 else 0.0)
     model: Any
     explained: dict[str, list[str]] = {}
     if settings.indicator == "vibration":
-        model, judged = fit_vibration(names, x, settings.tail)
+        model, judged = fit_vibration(names, x, budget)
         deviation = np.ones(len(judged))
     else:
-        model, judged = fit_process(names, x, settings.tail, held)
+        model, judged = fit_process(names, x, budget, held)
         deviation = model.basis.deviation
         explained = {name: _drivers(names, model.basis.mix[:, j], name) for j, name in enumerate(judged)}
     return Baseline(
         model, names, tuple(judged), int(time[0]), int(time[-1]), len(x), settings,
-        tuple(float(d) for d in deviation), {name: drivers for name, drivers in explained.items() if drivers}, beat,
+        tuple(float(d) for d in deviation), {name: told for name, told in explained.items() if told}, budget, beat,
     )  # fmt: skip
 
 

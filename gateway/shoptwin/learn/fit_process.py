@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shoptwin.learn.budget import Budget
     from shoptwin.learn.explain import Explained
     from shoptwin.learn.statistics import Array
 
@@ -31,6 +32,8 @@ WANDERS = 0.4
 LEAST_LOOKS = 5
 """Independent looks at a tag below which it is judged alone, by its own wide limit, and not jointly with others."""
 LEAST_ROWS = 16
+RUN = 6
+"""Rows in a row that raise an alarm: exceedances that come alone are none, and a run of them is one."""
 _LONGER = f"At least {LEAST_ROWS} are needed: learn for longer"
 _RANGE, _SIZE = 0.5, 0.05
 """How far beyond the learned setpoints and loads is still known: of their range, and of their size."""
@@ -55,8 +58,8 @@ class Columns:
     """Temperatures of which not every lag had run for its time constant through most of the learning part."""
 
 
-def fit_process(names: Sequence[str], x: Array, tail: float, repeats: Array) -> tuple[Process, list[str]]:
-    """Fit rows `x` [n, names] with a probability `tail` a row of a false alarm; returns the names of the evidence too.
+def fit_process(names: Sequence[str], x: Array, budget: Budget, repeats: Array) -> tuple[Process, list[str]]:
+    """Fit rows `x` [n, names] for a budget of false alarms; returns the names of the evidence too.
 
     `repeats` [names] is how many rows each column repeats its value for: two of those are one look, and no step.
 
@@ -95,7 +98,7 @@ def fit_process(names: Sequence[str], x: Array, tail: float, repeats: Array) -> 
     certainty = Certainty.of(context, design, level[:, keep] / deviation, st.decorrelation(left[:, keep]))
     basis = Basis(mix[:, keep], context, level[:, keep], deviation, regressions, certainty)
     judged = [names[columns.evidence[j]] for j in which]
-    return _judge(basis, jump, left[:, keep] / deviation, share[keep], tail), judged
+    return _judge(basis, jump, left[:, keep] / deviation, share[keep], budget.tail(RUN)), judged
 
 
 def _slow(names: Sequence[str], columns: Columns, explained: dict[int, Explained], share: Array) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from shoptwin.learn.vibration import RECENT, Vibration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shoptwin.learn.budget import Budget
     from shoptwin.learn.statistics import Array
 
 LEAST_ROWS = 8
@@ -27,8 +28,8 @@ _RANGE, _SIZE = 0.05, 0.1
 """How far beyond the learned loads and speeds is still known: of their range, and of their size."""
 
 
-def fit_vibration(names: Sequence[str], x: Array, tail: float) -> tuple[Vibration, list[str]]:
-    """Fit rows `x` [n, names]; `tail` is the probability a row of a false alarm of the fine look.
+def fit_vibration(names: Sequence[str], x: Array, budget: Budget) -> tuple[Vibration, list[str]]:
+    """Fit rows `x` [n, names]; `budget` is for the false alarms of the fine look.
 
     Raises:
         ModelError: too few complete rows.
@@ -53,7 +54,7 @@ def fit_vibration(names: Sequence[str], x: Array, tail: float) -> tuple[Vibratio
     whitening, uncertain, limit = np.zeros((len(pairs), len(bands), len(bands))), np.zeros(steps.shape), np.inf
     if context.revisited(x):
         whitening, uncertain = _whiten(off, steps)
-        limit = _fine_limit(context, x, design, y, tail)
+        limit = _fine_limit(context, x, design, y, budget)
     growth = _growth_limit(off, channels)
     where = np.array(bands, np.int64)
     model = Vibration(where, channels, context, level, growth, pairs, whitening, uncertain, limit)
@@ -90,7 +91,7 @@ def _growth_limit(off: Array, channels: int) -> Array:
     return limit
 
 
-def _fine_limit(context: Context, x: Array, design: Array, y: Array, tail: float) -> float:
+def _fine_limit(context: Context, x: Array, design: Array, y: Array, budget: Budget) -> float:
     """Return the limit of the root of T2, from visits held out: what ln T2 of another one hardly reaches."""
     visit = context.visits(x)
     held = np.empty(len(x))
@@ -101,4 +102,6 @@ def _fine_limit(context: Context, x: Array, design: Array, y: Array, tail: float
         deviation = np.maximum(off[train].std(0), 1e-6)
         whitening = st.inverse_root(st.ledoit_wolf(off[train] / deviation)) / deviation[:, None]
         held[~train] = ((off[~train] @ whitening) ** 2).sum(1)
+    # Rows of one visit are alike: where one lies beyond the limit all of them do, and that is one alarm.
+    tail = budget.tail(len(x) / len(np.unique(visit)))
     return float(np.exp(min(st.unseen(np.log(np.maximum(held, 1e-9)), visit, tail), 300.0) / 2))

@@ -21,6 +21,8 @@ class Certainty:
 
     root: Array
     """[context.width, r]: |d @ root|^2 of a row's design d is the variance of its level, in variances of one look"""
+    usual: float
+    """That variance at a usual row: limits allow for it already"""
     memory: Array
     """[k] rows that make one look"""
     pairs: NDArray[np.int64]
@@ -35,20 +37,21 @@ class Certainty:
         sound = values > 1e-9 * max(
             float(values[-1]), 1e-300
         )  # each context's weights sum to that of all: rank is less
-        return cls(vectors[:, sound] / np.sqrt(values[sound]), memory, *context.between(level, apart=True))
+        root = vectors[:, sound] / np.sqrt(values[sound])
+        return cls(root, sound.sum() / len(design), memory, *context.between(level, apart=True))
 
     def variance(self, design: Array) -> Array:
         """Return how uncertain the level is at a row's `design` [width]: [k], in variances of the evidence.
 
         Halfway between two levels the truth may lie anywhere between them: variance u (1 - u) step^2.
         """
-        stood = ((design @ self.root) ** 2).sum() * self.memory
+        stood = max(((design @ self.root) ** 2).sum() - self.usual, 0.0) * self.memory
         return np.asarray(stood + (design[self.pairs[:, 0]] * design[self.pairs[:, 1]]) @ self.steps)
 
     def graph(self, g: Graph, design: str) -> str:
         """Write `variance` for `design` [width] into a graph: [k]."""
         square = g.op("ReduceSumSquare", g.op("MatMul", design, self.root), [0], keepdims=1)
-        stood = g.op("Mul", square, self.memory)
+        stood = g.op("Mul", g.op("Max", g.op("Sub", square, self.usual), 0.0), self.memory)
         if not len(self.pairs):
             return stood
         shares = g.op("Mul", g.op("Gather", design, self.pairs[:, 0]), g.op("Gather", design, self.pairs[:, 1]))

@@ -189,7 +189,7 @@ def test_a_smaller_budget_widens_the_thresholds(evidence, pump, pump_names):
     few, many = (fit(rows, Settings("process", budget)) for budget in (0.1, 10.0))
     assert (few.model.joint_limit >= many.model.joint_limit).all()
     assert (few.model.tag_limit >= many.model.tag_limit).all()
-    assert few.manifest()["budget"] == {"false_alarms_per_month": 0.1, "tail_per_row": pytest.approx(1e-5)}
+    assert few.manifest()["budget"] == {"false_alarms_per_month": 0.1, "pace": 60e9}
 
 
 def test_one_visit_is_not_enough_for_the_fine_look(evidence, spectra):

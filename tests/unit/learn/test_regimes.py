@@ -25,17 +25,17 @@ def certainty(rows, columns, level):
 
 
 def test_a_level_is_as_sure_as_its_rows_are_many(plant):
-    """With one context the variance of a level is one over the rows that it was learned from."""
+    """With one context the variance of a level is one over its rows, beyond that of a usual row."""
     context, sure = certainty(plant, [1], lambda c: np.zeros((c.width, 1)))
     at = context.design(np.array([[0, 1.0], [0, 2.0]]))
-    assert [sure.variance(row)[0] for row in at] == pytest.approx([1 / 120, 1 / 10])
+    assert [sure.variance(row)[0] for row in at] == pytest.approx([0, 1 / 10 - 2 / 130])
 
 
 def test_between_two_levels_either_may_be_true(plant):
     """Halfway between levels three deviations apart, with nothing seen between, the variance is a quarter of nine."""
     context, sure = certainty(plant, [1], lambda _: np.array([[0.0], [0.0], [3.0]]))
     halfway = context.design(np.array([[0, 1.5]]))[0]
-    assert sure.variance(halfway)[0] == pytest.approx(9 / 4 + (1 / 120 + 1 / 10) / 4)
+    assert sure.variance(halfway)[0] == pytest.approx(9 / 4 + (1 / 120 + 1 / 10) / 4 - 2 / 130)
 
 
 def test_where_it_was_seen_between_its_knots_it_is_sure():
