@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 LEVELS = 8
 """A tag with at most so many values in the learning part has a level at each of them, else at quantiles."""
-_SEEN = 1.0
-"""Rows' weight with which two knots count as seen together …"""
+_SEEN, _EXPECTED = 1.0, 10.0
+"""Rows with which two knots count as seen together; and rows of them that chance would have shown if they went together
+freely, below which it says nothing that there were none …"""
 _SUPPORT = 0.5
 """… and how much of a row's weight must lie on such pairs: it is nearer to what was seen than to what was not."""
 
@@ -46,7 +47,9 @@ class Context:
         dense = tuple(len(np.unique(x[:, c])) > LEVELS for c in columns)
         plain = cls(tuple(columns), knots, range_margin, size_margin, dense, np.zeros((0, 0)))
         design, group = plain.design(x), plain._groups()
-        seen = (design.T @ design >= _SEEN) | (group.T @ group > 0)
+        alone = design.sum(0)
+        seen = design.T @ design >= np.where(np.outer(alone, alone) < _EXPECTED * len(x), 0.0, _SEEN)
+        seen |= group.T @ group > 0
         return replace(plain, together=seen.astype(float))
 
     @classmethod
