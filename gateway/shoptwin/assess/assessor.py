@@ -162,8 +162,7 @@ class Assessor:
             if done or not track.rows or track.rows < _MORE * track.tried or self._progress(track, now) < 1:
                 continue
             track.tried, track.asked = track.rows, track.pointer
-            budget = self._layouts[machine].machine.false_alarms_per_month
-            out.append(LearnRequest(machine, indicator, track.pointer.since, until or now, budget))
+            out.append(LearnRequest(machine, indicator, track.pointer.since, until or now, self._budget(machine)))
         return tuple(out)
 
     def _extension(self, track: Track, now: int) -> LearnRequest | None:
@@ -172,11 +171,15 @@ class Assessor:
         if learned is None or track.pointer.chosen or not track.unknown.enough(learned.manifest["rows"]):
             return None
         track.unknown.asked, track.asked = track.unknown.rows, track.pointer
-        budget = self._layouts[track.machine].machine.false_alarms_per_month
-        first = int(learned.manifest["asked_until"])
+        first, budget = int(learned.manifest["asked_until"]), self._budget(track.machine)
         return LearnRequest(
             track.machine, track.indicator, track.pointer.since, first, budget, learned.version, beyond=now
         )
+
+    def _budget(self, machine: str) -> float:
+        """Return the false alarms a month that each indicator may raise: together no more than the machine may."""
+        layout = self._layouts[machine]
+        return layout.machine.false_alarms_per_month / max(len(layout.indicators), 1)
 
     def adopt(self, request: LearnRequest, version: str) -> bool:
         """Put what was newly learned into use, in one step; tell whether it still is what was asked for.

@@ -167,6 +167,16 @@ def test_two_things_never_asked_for_together_are_an_unknown_regime(bench, epoch)
     assert said.note.startswith("rate, load and the machine's state were not learned in this combination")
 
 
+def test_indicators_share_the_false_alarms_of_their_machine(bench, burst, epoch):
+    """A machine judged by its spectra and by its tags asks for half of its false alarms from each."""
+    made = bench((*MOTOR, ("current", "current", "A")), until=epoch + 20 * SECOND)
+    rng = np.random.default_rng(11)
+    for i in range(20):
+        made.step(epoch + i * SECOND, {"acc": burst(rng), "load": 50.0, "current": 8 + rng.normal()})
+    asked = made.learn(epoch + 20 * SECOND)
+    assert {r.indicator: r.false_alarms_per_month for r in asked} == {"vibration": 0.5, "process": 0.5}
+
+
 def test_a_bad_context_is_no_data_and_named(bench, burst, epoch):
     """Without the load that the baseline needs there is no verdict, and the tag and its status are named."""
     made = bench(MOTOR, until=epoch + 20 * SECOND)
