@@ -23,9 +23,10 @@ PERIOD = "250ms"
 """So that what is kept of the last 256 polls is full after a minute."""
 EVERY = 0.5
 """Seconds between two looks at the memory."""
-WARM = 720.0
+WARM = 1200.0
 """Seconds before the long run, most of them with four times as many faults: what is bounded has filled by then (the
-latencies and rows that are kept, the holes between what stays in the heap), which takes forty minutes of usual ones."""
+latencies and rows that are kept, pages of the ledger, the holes between what stays in the heap), which takes an hour
+and more of usual ones."""
 
 
 def rows(*, quick: bool) -> Iterable[Row]:

@@ -47,7 +47,7 @@ class Constant:
 
 _LIMITS = 2 * np.log([2.0, 4.0, 10.0])
 CONSTANTS = (
-    Constant("TAIL", ("shoptwin.learn.baseline",), (3e-5, 3e-4)),
+    Constant("TAIL", ("shoptwin.learn.budget",), (3e-5, 3e-4)),
     Constant("SCALES", ("shoptwin.learn.fit_process",), ((1, 4, 8, 16), (1, 4, 16, 64))),
     Constant("WANDERS", ("shoptwin.learn.fit_process",), (0.3, 0.55)),
     Constant("LEAST_LOOKS", ("shoptwin.learn.fit_process",), (3, 8)),

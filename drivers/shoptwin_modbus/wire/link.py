@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # the runtime logs, once a transition
 
 
+READ = 4096
+"""Bytes that are taken from a socket at once: some frames. asyncio asks for 256 KiB each time and cuts them down to the
+few that came, and the heap is left with the holes."""
+
+
 class Link(ModbusProtocol):
     """What TCP and serial links have in common: they are opened once, used, and lost once."""
 
@@ -113,6 +118,8 @@ class Link(ModbusProtocol):
         if self._dropped:
             return  # it is closed already
         self.write, self.fit = transport.write, True
+        if hasattr(transport, "max_size"):
+            transport.max_size = READ
         if not self._made.done():
             self._made.set_result(None)
 
