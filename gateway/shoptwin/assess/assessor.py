@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoptwin.assess.allowance import Allowances
 from shoptwin.assess.features import Features, Observed
 from shoptwin.assess.fusion import fuse
 from shoptwin.assess.learned import Pointer
@@ -46,6 +47,8 @@ class Assessor:
         self._layouts: dict[str, Layout] = {}
         self._tracks: dict[tuple[str, str], Track] = {}
         self._pacing: dict[str, Pacing] = {}
+        self.allowances = Allowances()
+        """What marks of alarms allow, by machine and indicator."""
         self.configure(table, machines)
 
     def configure(self, table: TagTable, machines: Sequence[Machine]) -> None:
@@ -61,7 +64,9 @@ class Assessor:
                 if old is not None and old.names == names:
                     self._tracks[machine, indicator] = old
                     continue
-                track = self._tracks[machine, indicator] = Track(machine, indicator, names)
+                track = self._tracks[machine, indicator] = Track(
+                    machine, indicator, names, allowance=self.allowances.of(machine, indicator)
+                )
                 try:
                     self._library.resume(track)
                 except ModelError as e:
