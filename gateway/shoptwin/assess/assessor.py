@@ -186,6 +186,14 @@ class Assessor:
         layout = self._layouts[machine]
         return layout.machine.false_alarms_per_month / max(len(layout.indicators), 1)
 
+    def declined(self, request: LearnRequest, why: str) -> None:
+        """Take note of why nothing could be learned: verdicts say it until there is twice the evidence."""
+        if (track := self._tracks.get((request.machine, request.indicator))) is not None and track.tried:
+            until = self._layouts[request.machine].machine.learning.until
+            past = until is not None and request.until <= until
+            anew = f": give a later learning.until, or shoptwin relearn {request.machine}" if past else ""
+            track.problem = f"cannot learn yet: {why}{anew}"
+
     def adopt(self, request: LearnRequest, version: str) -> bool:
         """Put what was newly learned into use, in one step; tell whether it still is what was asked for.
 

@@ -31,9 +31,13 @@ class Grid:
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Grid:
         """Read a baseline's manifest; one from before levels were told has a single regime."""
-        told = {name: tuple(map(float, knots)) for name, knots in manifest.get("knots", {}).items() if knots}
-        bounds = (manifest["contexts"][name] for name in told)
-        return cls(tuple(told), tuple(told.values()), tuple((float(low), float(high)) for low, high in bounds))
+        told = manifest["known"][-1]["regimes"] if manifest.get("known") else {"names": (), "knots": ()}
+        bounds = (manifest["contexts"][name] for name in told["names"])
+        return cls(
+            tuple(told["names"]),
+            tuple(tuple(map(float, knots)) for knots in told["knots"]),
+            tuple((float(low), float(high)) for low, high in bounds),
+        )
 
     def cell(self, values: Mapping[str, float]) -> Cell | None:
         """Return the cell that values by context lie in; None where one is missing or was not learned."""

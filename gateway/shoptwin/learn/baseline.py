@@ -109,10 +109,6 @@ class Baseline:
             "contexts": {
                 self.names[c]: list(self.model.context.bounds(i)) for i, c in enumerate(self.model.context.columns)
             },
-            "knots": {
-                self.names[c]: knots.tolist()
-                for c, knots in zip(self.model.context.columns, self.model.context.knots, strict=True)
-            },
             "explained": self.explained,
             "names": list(self.names), "evidence": list(self.evidence), "deviation": list(self.deviation),
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,

@@ -28,7 +28,7 @@ def baseline(knots=(10.0, 20.0, 30.0, 40.0), states=(PRODUCING,)):
     return SimpleNamespace(
         names=[LOAD, STATE],
         manifest={
-            "knots": {LOAD: list(knots), STATE: list(states)},
+            "known": [{"regimes": {"names": [LOAD, STATE], "knots": [list(knots), list(states)]}}],
             "contexts": {LOAD: [knots[0] - 5, knots[-1] + 5], STATE: [min(states), max(states)]},
         },
     )

@@ -206,6 +206,10 @@ def test_learned(shoptwin: Any, daemon: Any) -> None:
     assert first.split() == ["process", "1", "no", "2026-11-20", "07:00:00", "2026-11-22", "07:00:00", "2880", "0.5"]
     assert second.split() == ["process", "2", "yes", "-", "2026-11-22", "07:00:00", "2880", "0.5"]
     assert json.loads(shoptwin("learned", "press-3", "--json").output) == daemon.kept
+    daemon.kept = [
+        version | {"doubts": [{"kind": "stuck", "tags": ["p"], "text": "p stood still", "cure": "check it"}]}
+    ]
+    assert shoptwin("learned", "press-3").output.splitlines()[2] == "    process 1, but p stood still: check it"
 
 
 def test_relearn_and_rollback(shoptwin: Any, daemon: Any) -> None:
