@@ -84,7 +84,9 @@ class Feedback:
 
     async def reset(self, machine: str, by: str) -> dict[str, Any]:
         """Put all thresholds of a machine back to what was learned."""
-        moved = [i for i, each in self._gateway.pipeline.assessor.allowances.machine(machine).items() if each.moves]
+        gateway = self._gateway
+        async with gateway.worker.turn:
+            moved = [i for i, each in gateway.pipeline.assessor.allowances.machine(machine).items() if each.moves]
         await self.forget(machine, moved, MoveKind.RESET, by)
         what = f"back to what was learned ({', '.join(moved)})" if moved else "as learned already"
         return {"machine": machine, "indicators": moved, "text": f"the thresholds of {machine} are {what}"}
