@@ -47,6 +47,7 @@ class Allowance:
         self.latest: Exceedance | None = None
         """Why the alarm was last raised."""
         self._told = True
+        self._relieves = False
         self._baseline: Learned | None = None
         self._cell: Cell | None = None
         self._score = 0.0
@@ -83,6 +84,14 @@ class Allowance:
         """Return why the alarm was raised, once."""
         told, self._told = self._told, True
         return None if told else self.latest
+
+    def relieves(self) -> bool:
+        """Tell once whether the alarm that stands was marked false, and does not reach the threshold any more.
+
+        It ends at once: whoever says that it was false would not understand that it stands until the machine is calm.
+        """
+        relieves, self._relieves = self._relieves, False
+        return relieves
 
     # What is allowed.
 
@@ -158,6 +167,8 @@ class Allowance:
         """Make moves, in order; one that ends what was before leaves nothing of it."""
         for move in moves:
             self.moves = () if move.kind.ends else (*self.moves, move)
+            if move.kind is MoveKind.FALSE and self.latest is not None and self.latest.regime == move.regime:
+                self._relieves = move.factor > self.latest.level
         self._known.clear()
 
 

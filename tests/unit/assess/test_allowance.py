@@ -164,6 +164,20 @@ def test_the_level_of_an_alarm_is_what_as_many_rows_as_raise_it_reached():
     assert made.latest.level == 1.4
 
 
+def test_a_false_mark_ends_the_alarm_that_stands():
+    """It ends with the next row where the threshold is above it now; a gross one stands; moves read back end none."""
+    for level, ends in ((1.3, True), (3.0, False)):
+        made = allowance()
+        made.follow(TRACK, 1, 1, raised=True, standing=True)
+        made.latest = seen(level)
+        mark(made, Mark.FALSE, level)
+        assert made.relieves() is ends
+        assert not made.relieves()
+        again = allowance()
+        again.take(made.moves)
+        assert not again.relieves()
+
+
 @given(
     some.lists(
         some.tuples(
@@ -217,9 +231,10 @@ def test_a_false_alarm_is_not_raised_again(bench, epoch):
     [why] = made.assessor.allowances.exceeded()
     assert (why.machine, why.indicator) == ("m1", "process")
     assert 1 <= why.level < 1.45
-    assert not run(100, 2)[-1].alarm
     own = made.assessor.allowances.of("m1", "process")
     own.take(own.answer(Mark.FALSE, own.latest, "a", epoch, "kim"))
+    assert not run(1, 4, -off)[0].alarm  # it stood until now
+    assert not run(100, 2)[-1].alarm
     again = run(40, 3, -off)
     assert not any(a.alarm for a in again)
     [(allowed, _)] = own.moved().values()
