@@ -46,8 +46,9 @@ class Allowance:
         """The regimes of the baseline in use."""
         self.latest: Exceedance | None = None
         """Why the alarm was last raised."""
+        self.relieved = False
+        """Whether that alarm is marked false: it need not fall further below the threshold to end."""
         self._told = True
-        self._relieves = False
         self._baseline: Learned | None = None
         self._cell: Cell | None = None
         self._score = 0.0
@@ -76,6 +77,7 @@ class Allowance:
         held = [score for cell, score in self._rows if cell == self._cell]
         regime = self.grid.regime(self._cell)
         if raised:
+            self.relieved = False
             self.latest, self._told = Exceedance(*track, now, regime, min(held)), False
         elif standing and self.latest and self.latest.regime == regime and len(held) == rows:
             self.latest = Exceedance(*track, self.latest.time, regime, max(self.latest.level, min(held)))
@@ -84,14 +86,6 @@ class Allowance:
         """Return why the alarm was raised, once."""
         told, self._told = self._told, True
         return None if told else self.latest
-
-    def relieves(self) -> bool:
-        """Tell once whether the alarm that stands was marked false, and does not reach the threshold any more.
-
-        It ends at once: whoever says that it was false would not understand that it stands until the machine is calm.
-        """
-        relieves, self._relieves = self._relieves, False
-        return relieves
 
     # What is allowed.
 
@@ -167,8 +161,8 @@ class Allowance:
         """Make moves, in order; one that ends what was before leaves nothing of it."""
         for move in moves:
             self.moves = () if move.kind.ends else (*self.moves, move)
-            if move.kind is MoveKind.FALSE and self.latest is not None and self.latest.regime == move.regime:
-                self._relieves = move.factor > self.latest.level
+            if self.latest is not None and self.latest.regime == move.regime:
+                self.relieved = move.kind is MoveKind.FALSE
         self._known.clear()
 
 

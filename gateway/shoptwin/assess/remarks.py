@@ -8,9 +8,14 @@ if TYPE_CHECKING:
     from shoptwin.assess.track import Track
 
 
+_QUIET = "constant"
+"""What `shoptwin learned` tells alone: a tag that never moves is no evidence, and may well be coarse."""
+
+
 def remarks(track: Track, lacking: str) -> str:
     """Return the note of a verdict on the latest row; `lacking` names the tags without a value, and why."""
-    doubts = [doubt["text"] for doubt in track.learned.manifest.get("doubts", ())] if track.learned else []
+    known = track.learned.manifest.get("doubts", ()) if track.learned else ()
+    doubts = [doubt["text"] for doubt in known if doubt["kind"] != _QUIET]
     told = [f"without {lacking}" if lacking else "", track.allowance.note]
     if doubts:
         more = f" (and {len(doubts) - 1} more: shoptwin learned {track.machine})" if len(doubts) > 1 else ""

@@ -156,9 +156,8 @@ class Track:
         """Count towards raising or clearing; what abstains counts for neither. Raising also takes `span` ns."""
         if verdict not in {Verdict.NORMAL, Verdict.ABNORMAL}:
             return
-        if self.allowance.relieves() and self.alarm:
-            self.alarm, self.against = False, 0
-        counts = score < (CLEARED if span else 1.0) if self.alarm else verdict is Verdict.ABNORMAL
+        clear = CLEARED if span and not self.allowance.relieved else 1.0
+        counts = score < clear if self.alarm else verdict is Verdict.ABNORMAL
         self.against = self.against + 1 if counts else 0
         before = self.alarm
         self.since = now if self.against == 1 else self.since

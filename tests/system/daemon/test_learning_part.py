@@ -59,6 +59,7 @@ def health(status: dict[str, Any]) -> dict[str, Any]:
     return status["machines"][0]["health"] or {"state": "", "note": ""}
 
 
+@pytest.mark.timeout(120)
 def test_a_fault_while_learning(plc: Any, daemon: Any) -> None:
     """Learned beyond a limit: it is judged, and each verdict and the list of what was learned say what is doubtful."""
     box = daemon(PUMP.format(port=plc.port, period="100ms", learning='span = "4s"')).start()
@@ -72,6 +73,7 @@ def test_a_fault_while_learning(plc: Any, daemon: Any) -> None:
     assert (version["doubts"][0]["kind"], version["doubts"][0]["tags"]) == ("limit", ["flow"])
 
 
+@pytest.mark.timeout(120)
 def test_too_short(plc: Any, daemon: Any) -> None:
     """A user's `until` that came too early: the machine is learning, with reason and cure, not normal by accident."""
     until = iso(time.time_ns() + 6 * 10**9)

@@ -105,3 +105,13 @@ def test_a_fault_in_the_learning_part_is_told_beside_each_verdict(bench, epoch):
     assert said[-1].note == "learned, but flow fell all through the learning part and did not level off"
     [version] = made.assessor.versions("m1")
     assert [(d["kind"], d["tags"]) for d in version.doubts] == [("drift", ["flow"])]
+
+
+def test_a_tag_that_never_moved_is_told_in_the_list_alone(bench, epoch):
+    """It is no evidence, and no reason to doubt each verdict."""
+    rng = np.random.default_rng(7)
+    made = bench(PUMP, until=epoch + 100 * SECOND)
+    said = run(made, epoch, 200, lambda _: pump(rng) | {"pressure": 4.0})
+    assert (said[-1].state, said[-1].note) == (Verdict.NORMAL, "")
+    [version] = made.assessor.versions("m1")
+    assert [(d["kind"], d["tags"]) for d in version.doubts] == [("constant", ["pressure"])]
