@@ -7,8 +7,7 @@ are raised and cleared. The same recording gives the same lines, and no line dep
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
@@ -21,6 +20,7 @@ from shoptwin.alarms.book import AlarmBook
 from shoptwin.alarms.definitions import define
 from shoptwin.alarms.limits import LimitJudge
 from shoptwin.alarms.maintenance import Maintenance
+from shoptwin.alarms.thresholds import all_limits
 from shoptwin.assess.assessor import Assessor
 from shoptwin.assess.shelf import ModelShelf
 from shoptwin.config.loading import load_machines
@@ -178,10 +178,14 @@ def _row(pipeline: Pipeline, batches: Iterable[SampleBatch], memory: _Memory, le
         pipeline.take(batch)
     pipeline.tick()
     for request in pipeline.assessor.requests(pipeline.clock.now()):
-        with suppress(ModelError):  # too little evidence: the machine goes on learning, and its verdicts say so
-            from shoptwin.learn.run import run  # noqa: PLC0415 - onnx is 0.2 s that a replay without learning saves
+        from shoptwin.learn.run import run  # noqa: PLC0415 - onnx is 0.2 s that a replay without learning saves
 
-            pipeline.assessor.adopt(request, run(request, memory.take(request), learned))
+        limits = next(all_limits(machine) for machine in pipeline.configured if machine.name == request.machine)
+        try:
+            pipeline.assessor.adopt(request, run(replace(request, limits=limits), memory.take(request), learned))
+        except ModelError as error:  # too little evidence: the machine goes on learning, and its verdicts say so
+            pipeline.assessor.declined(request, str(error))
+        else:
             done.append(f"{request.machine}/{request.indicator}")
     if windows := pipeline.windows():
         pipeline.conclude(pipeline.assessor.assess(windows))

@@ -47,6 +47,10 @@ _MM_S = {"mm/s": 1.0, "mm/s rms": 1.0, "m/s": 1000.0, "m/s rms": 1000.0, "in/s r
 """Millimetres a second in one unit. A bare in/s is left out: it customarily is a peak, and the zones are of RMS."""
 
 
+_ACCELERATION = {"g": 9806.65, "g rms": 9806.65, "m/s2": 1000.0, "m/s²": 1000.0, "m/s^2": 1000.0, "mm/s2": 1.0}
+"""Millimetres a second in one unit times a second."""
+
+
 def boundaries(machine_class: str) -> Boundaries:
     """Return the boundaries of a class.
 
@@ -79,4 +83,18 @@ def zone_limits(machine: Machine, tag: Tag) -> Mapping[str, float]:
     if machine.iso20816 is None or tag.role is not Role.VIBRATION or tag.limits:
         return {}
     limits, factor = boundaries(machine.iso20816), _MM_S.get(" ".join(tag.unit.lower().split()))
+    return {} if factor is None else {"zone-c": limits.bc / factor, "zone-d": limits.cd / factor}
+
+
+def velocity_limits(machine: Machine, tag: Tag) -> Mapping[str, float]:
+    """Return `zone-c` and `zone-d` of the RMS velocity of a waveform of acceleration, in its unit times seconds.
+
+    Nothing where the tag is none, or the machine has no class. No alarm is raised by them.
+
+    Raises:
+        ConfigError: the machine's class does not exist.
+    """
+    if machine.iso20816 is None or tag.role is not Role.WAVEFORM:
+        return {}
+    limits, factor = boundaries(machine.iso20816), _ACCELERATION.get(" ".join(tag.unit.lower().split()))
     return {} if factor is None else {"zone-c": limits.bc / factor, "zone-d": limits.cd / factor}

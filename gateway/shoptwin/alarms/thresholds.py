@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoptwin.alarms.iso20816 import DEADBAND, SOURCE, zone_limits
+from shoptwin.alarms.iso20816 import DEADBAND, SOURCE, velocity_limits, zone_limits
 from shoptwin.domain.tag import Level
 
 if TYPE_CHECKING:
@@ -32,6 +32,19 @@ def conditions(machine: Machine, tag: Tag) -> dict[str, float]:
     """
     own = {level.value: tag.limits.get(level) for level in Level}
     return {level: value for level, value in own.items() if value is not None} | dict(zone_limits(machine, tag))
+
+
+def all_limits(machine: Machine) -> tuple[tuple[str, str, float], ...]:
+    """Return (tag, condition, threshold) of all tags of a machine, in the tag's unit.
+
+    Of a waveform of acceleration on a machine with an ISO class it is of the RMS velocity, in its unit times seconds.
+
+    Raises:
+        ConfigError: the machine's ISO class does not exist.
+    """
+    found = [(tag.name, name, value) for tag in machine.tags for name, value in conditions(machine, tag).items()]
+    found += [(tag.name, name, value) for tag in machine.tags for name, value in velocity_limits(machine, tag).items()]
+    return tuple(found)
 
 
 def key(tag: Tag, condition: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoptwin.assess.allowance import Allowances
 from shoptwin.assess.features import Features, Observed
 from shoptwin.assess.fusion import fuse
 from shoptwin.assess.learned import Pointer
@@ -46,6 +47,8 @@ class Assessor:
         self._layouts: dict[str, Layout] = {}
         self._tracks: dict[tuple[str, str], Track] = {}
         self._pacing: dict[str, Pacing] = {}
+        self.allowances = Allowances()
+        """What marks of alarms allow, by machine and indicator."""
         self.configure(table, machines)
 
     def configure(self, table: TagTable, machines: Sequence[Machine]) -> None:
@@ -61,7 +64,9 @@ class Assessor:
                 if old is not None and old.names == names:
                     self._tracks[machine, indicator] = old
                     continue
-                track = self._tracks[machine, indicator] = Track(machine, indicator, names)
+                track = self._tracks[machine, indicator] = Track(
+                    machine, indicator, names, allowance=self.allowances.of(machine, indicator)
+                )
                 try:
                     self._library.resume(track)
                 except ModelError as e:
@@ -180,6 +185,14 @@ class Assessor:
         """Return the false alarms a month that each indicator may raise: together no more than the machine may."""
         layout = self._layouts[machine]
         return layout.machine.false_alarms_per_month / max(len(layout.indicators), 1)
+
+    def declined(self, request: LearnRequest, why: str) -> None:
+        """Take note of why nothing could be learned: verdicts say it until there is twice the evidence."""
+        if (track := self._tracks.get((request.machine, request.indicator))) is not None and track.tried:
+            until = self._layouts[request.machine].machine.learning.until
+            past = until is not None and request.until <= until
+            anew = f": give a later learning.until, or shoptwin relearn {request.machine}" if past else ""
+            track.problem = f"cannot learn yet: {why}{anew}"
 
     def adopt(self, request: LearnRequest, version: str) -> bool:
         """Put what was newly learned into use, in one step; tell whether it still is what was asked for.

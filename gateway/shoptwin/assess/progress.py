@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shoptwin.domain.machine import Learning
+
+
+Limits: TypeAlias = tuple[tuple[str, str, float], ...]
+"""(tag, condition, value) each: the limits and ISO 20816 zones that a learning part is held against."""
 
 
 def end_of(learning: Learning, since: int) -> int:
@@ -37,6 +41,7 @@ class LearnRequest:
     extends: str = ""
     """The version that does not know a regime: rows outside it, up to `beyond`, are evidence too."""
     beyond: int = 0
+    limits: Limits = ()
 
     @property
     def latest(self) -> int:
@@ -49,6 +54,7 @@ class LearnRequest:
             "--twin", str(twin), "--learned", str(learned), "--machine", self.machine, "--indicator", self.indicator,
             "--since", str(self.since), "--until", str(self.until), "--false-alarms", repr(self.false_alarms_per_month),
             *(["--extends", self.extends, "--beyond", str(self.beyond)] if self.extends else []),
+            *(text for tag, condition, value in self.limits for text in ("--limit", tag, condition, repr(value))),
         ]  # fmt: skip
 
 

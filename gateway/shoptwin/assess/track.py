@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shoptwin.assess.allowance import Allowance
 from shoptwin.assess.blocks import Blocks
 from shoptwin.assess.learned import Learned, Pointer
 from shoptwin.assess.names import STATE
@@ -72,6 +73,8 @@ class Track:
     unknown: Unknown = field(default_factory=Unknown)
     """What was seen since of regimes that the baseline does not know."""
     problem: str = ""
+    allowance: Allowance = field(default_factory=Allowance)
+    """What marks of its alarms allow: the one place where a threshold differs from the learned one."""
     recent: deque[tuple[int, NDArray[np.float64]]] = field(default_factory=lambda: deque(maxlen=WARM_UP))
 
     @property
@@ -138,7 +141,7 @@ class Track:
         self.unknown.see(outside=bool(out["outside"][0]))
         if not bool(out["outside"][0]):  # what a regime that nobody knows looks like says nothing of the known ones
             self.running = (learned, state, at)
-        score = finite(out["score"])
+        score = self.allowance.apply(learned, x, finite(out["score"]))
         verdict = Verdict.ABNORMAL if score >= 1 else Verdict.NORMAL
         if bool(out["outside"][0]):
             verdict = Verdict.UNKNOWN_REGIME
@@ -153,11 +156,15 @@ class Track:
         """Count towards raising or clearing; what abstains counts for neither. Raising also takes `span` ns."""
         if verdict not in {Verdict.NORMAL, Verdict.ABNORMAL}:
             return
-        counts = score < (CLEARED if span else 1.0) if self.alarm else verdict is Verdict.ABNORMAL
+        clear = CLEARED if span and not self.allowance.relieved else 1.0
+        counts = score < clear if self.alarm else verdict is Verdict.ABNORMAL
         self.against = self.against + 1 if counts else 0
+        before = self.alarm
         self.since = now if self.against == 1 else self.since
         if self.against >= PERSISTENCE[self.indicator][self.alarm] and (self.alarm or now - self.since >= span):
             self.alarm, self.against = not self.alarm, 0
+        rows, raised = PERSISTENCE[self.indicator][False], self.alarm and not before
+        self.allowance.follow((self.machine, self.indicator), now, rows, raised=raised, standing=self.alarm)
 
     def pace(self) -> float:
         """Return the nanoseconds that rows usually lie apart, 0 before there are two."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shoptwin.assess import words
 from shoptwin.assess.features import STALE_INTERVALS
+from shoptwin.assess.remarks import remarks
 from shoptwin.domain.assessment import Assessment, Verdict
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.timing import MINUTE, format_duration
@@ -96,7 +97,7 @@ class Verdicts:
         if learned is None:
             return blank
         tags = {tag.name: tag for tag in layout.tags.values()}
-        note = f"without {lacking}" if lacking else ""
+        note = remarks(track, lacking)
         if judged.state is Verdict.NO_DATA:
             return replace(blank, state=judged.state, note=f"too little to judge by: {lacking}")
         if track.indicator == "vibration" and self._features.waves is not None:

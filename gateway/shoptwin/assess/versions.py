@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shoptwin.assess.learned import folder
 from shoptwin.domain.errors import ModelError
@@ -26,6 +26,8 @@ class Version:
     learned_until: int = 0
     rows: int = 0
     false_alarms_per_month: float = 0.0
+    doubts: tuple[dict[str, Any], ...] = ()
+    """Why the learning part may not be believed: `kind`, `tags`, `text`, `cure`."""
 
 
 def versions(learned: Path, machine: str, indicator: str) -> list[int]:
@@ -73,6 +75,7 @@ def _version(learned: Path, machine: str, indicator: str, version: str, used: st
         return Version(
             indicator, version, version == used, int(told["learned_from"]), int(told["learned_until"]),
             int(told["rows"]), float(told["budget"]["false_alarms_per_month"]),
+            tuple(told.get("doubts", ())),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         return Version(indicator, version, version == used)

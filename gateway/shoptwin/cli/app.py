@@ -12,6 +12,7 @@ from shoptwin.cli.failure import OUTPUT, Failure, of_file, of_output
 from shoptwin.cli.history import history
 from shoptwin.cli.learned import learned, relearn, rollback
 from shoptwin.cli.machines import maintenance, sensor_replaced
+from shoptwin.cli.marks import mark, thresholds
 from shoptwin.cli.peek import peek
 from shoptwin.cli.profiles import profiles
 from shoptwin.cli.replay import replay
@@ -65,7 +66,7 @@ def cli() -> None:
 
 
 for command in (
-    check, run, status, alarms, ack, maintenance, sensor_replaced, learned, relearn, rollback, reload, history,
-    discover, browse, scan, peek, profiles, trust, replay, simulate, schema,
+    check, run, status, alarms, ack, mark, thresholds, maintenance, sensor_replaced, learned, relearn, rollback, reload,
+    history, discover, browse, scan, peek, profiles, trust, replay, simulate, schema,
 ):  # fmt: skip
     cli.add_command(command)

@@ -8,7 +8,7 @@ import click
 
 from shoptwin.cli.options import Ago, by_option, json_option, socket_option
 from shoptwin.cli.printing import as_json as print_json
-from shoptwin.cli.printing import table
+from shoptwin.cli.printing import below, table
 from shoptwin.cli.zone import PlantTime
 from shoptwin.domain.timing import parse_time
 
@@ -41,6 +41,9 @@ def learned(machine: str, client: Client, *, as_json: bool) -> None:
             for each, begin, end in zip(found, first, last, strict=True)
         ]  # fmt: skip
         table(["indicator", "version", "in use", begun, ended, "rows", "false alarms a month"], rows)
+        for each in found:
+            for doubt in each.get("doubts", ()):
+                below(f"{each['indicator']} {each['version']}, but {doubt['text']}: {doubt['cure']}")
 
 
 @click.command(short_help="Learn anew what is normal for a machine.")

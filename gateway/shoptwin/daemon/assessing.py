@@ -10,9 +10,10 @@ import structlog
 from shoptwin.domain.timing import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from shoptwin.domain.assessment import Window
+    from shoptwin.domain.assessment import Judgement, Window
+    from shoptwin.domain.feedback import Exceedance
     from shoptwin.pipeline import Pipeline
     from shoptwin.runtime.executor import Worker
     from shoptwin.runtime.supervise import Progress
@@ -28,12 +29,16 @@ log = structlog.get_logger(__name__)
 class Assessing:
     """Runs the pipeline's assessor in the worker thread."""
 
-    def __init__(self, pipeline: Pipeline, worker: Worker, progress: Progress) -> None:
+    def __init__(
+        self, pipeline: Pipeline, worker: Worker, progress: Progress,
+        exceeded: Callable[[Sequence[Exceedance]], None],
+    ) -> None:  # fmt: skip
         self.failed: dict[str, str] = {}
         """Machine -> why its assessment broke; empty where all goes well."""
         self._pipeline = pipeline
         self._worker = worker
         self._progress = progress
+        self._exceeded = exceeded
 
     async def run(self) -> None:
         """Assess what is due, until cancelled; the loop goes on meanwhile."""
@@ -46,11 +51,16 @@ class Assessing:
                     await self._assess(windows)
 
     async def _assess(self, windows: Sequence[Window]) -> None:
-        judgement = await self._worker.run(lambda: self._pipeline.assessor.assess(windows))
+        judgement, exceedances = await self._worker.run(lambda: self._judge(windows))
         broken = dict(judgement.broken)
         for machine in broken.keys() - self.failed.keys():
             log.error("a machine cannot be assessed; its limits go on", machine=machine, exc_info=broken[machine])
         looked_at = {window.machine for window in windows}
         kept = {m: why for m, why in self.failed.items() if m not in looked_at and m in self._pipeline.machines}
         self.failed = kept | {m: f"{type(error).__name__}: {error}" for m, error in broken.items()}
+        self._exceeded(exceedances)
         self._pipeline.conclude(judgement)
+
+    def _judge(self, windows: Sequence[Window]) -> tuple[Judgement, Sequence[Exceedance]]:
+        assessor = self._pipeline.assessor
+        return assessor.assess(windows), assessor.allowances.exceeded()

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from shoptwin import __version__
 from shoptwin.assess.progress import end_of
 from shoptwin.daemon import told
+from shoptwin.daemon.feedback import Feedback
 from shoptwin.domain import quality
 from shoptwin.domain.alarm import Action, Annunciation, Command, Priority
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.errors import ShoptwinError
+from shoptwin.domain.feedback import Mark, MoveKind
 from shoptwin.domain.timing import SECOND, format_duration, iso
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Door:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._feedback = Feedback(gateway)
 
     def status(self) -> dict[str, Any]:
         """Return how the gateway, its devices and its machines are."""
@@ -87,6 +90,21 @@ class Door:
             self._audit(by, "acknowledge", key)
         return told.alarm(*pipeline.book[key]) | {"already": already}
 
+    async def mark(self, alarm: str, mark: str, note: str, by: str) -> dict[str, Any]:
+        """Put on record what somebody found of an alarm, and move thresholds accordingly."""
+        return await self._feedback.mark(alarm, Mark(mark), note, by)
+
+    async def thresholds(self, machine: str) -> dict[str, Any]:
+        """Return the ledger of a machine's alarms, marks and threshold moves."""
+        self._known(machine)
+        return await self._feedback.ledger(machine)
+
+    async def reset_thresholds(self, machine: str, by: str) -> dict[str, Any]:
+        """Put all thresholds of a machine back to what was learned."""
+        self._known(machine)
+        self._audit(by, "reset-thresholds", machine)
+        return await self._feedback.reset(machine, by)
+
     async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
         """Begin the maintenance of a machine, or end it where `seconds` is 0."""
         pipeline, now = self._gateway.pipeline, self._gateway.clock.now()
@@ -105,6 +123,7 @@ class Door:
         async with gateway.worker.turn:
             machine, indicator = await gateway.worker.run(lambda: assessor.sensor_replaced(index, gateway.clock.now()))
         self._audit(by, "sensor-replaced", found.id, indicator)
+        await self._feedback.forget(machine, (indicator,), MoveKind.RELEARN, by)
         text = f"what is normal for {machine} ({indicator}) is learned anew; all else stays as it is"
         return {"tag": found.id, "machine": machine, "indicator": indicator, "text": text}
 
@@ -120,6 +139,7 @@ class Door:
         async with gateway.worker.turn:
             indicators = await gateway.worker.run(lambda: assessor.relearn(machine, start))
         self._audit(by, "relearn", machine, iso(start))
+        await self._feedback.forget(machine, indicators, MoveKind.RELEARN, by)
         learning = next(m.learning for m in gateway.config.machines if m.name == machine)
         when = f"from {iso(start)} to {iso(end_of(learning, start))}"
         text = f"what is normal for {machine} ({', '.join(indicators)}) is learned anew, {when}"

@@ -38,6 +38,7 @@ from shoptwin.runtime.executor import Worker
 from shoptwin.runtime.notify import notify
 from shoptwin.runtime.supervise import Progress, supervise
 from shoptwin.serve.server import serve
+from shoptwin.store.feedback import load_moves
 from shoptwin.store.ledger import Ledger, load_alarms, load_maintenance, next_sequence
 from shoptwin.store.samples import SampleStore
 from shoptwin.twin.summary import Summaries
@@ -96,7 +97,7 @@ class Gateway:
         loaded, table, now = self.config, self.table, self.clock.now()
         starts = self.ledger.writer.submit(lambda tx: next_sequence(tx, "starts")).result(30)
         with self.ledger.reader() as reader:
-            states, windows = load_alarms(reader), load_maintenance(reader)
+            states, windows, moves = load_alarms(reader), load_maintenance(reader), load_moves(reader)
         reader.close()
         self.composer = Composer(
             loaded.gateway.site, loaded.gateway.name, loaded.machines, version=__version__, started=now, start=starts
@@ -106,6 +107,7 @@ class Gateway:
         judge.restore(states)
         assessor = Assessor(table, loaded.machines, ModelShelf(), self.directory / "learned")
         assessor.restore(states)
+        assessor.allowances.take(moves)
         self.pipeline = Pipeline(
             clock=self.clock,
             table=table,
@@ -120,7 +122,7 @@ class Gateway:
             samples=self.samples,
             transitions=self.record,
         )
-        self.assessing = Assessing(self.pipeline, self.worker, self.progress)
+        self.assessing = Assessing(self.pipeline, self.worker, self.progress, self.record.exceeded)
         self.learner = Learner(self.pipeline, self.samples, self.worker, self.progress, self.directory)
         self.teller = Teller(self)
         self.caretaker = Caretaker(self)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from shoptwin.alarms.thresholds import all_limits
 from shoptwin.domain.errors import ModelError
 
 if TYPE_CHECKING:
@@ -58,9 +60,13 @@ class Learner:
 
     async def _learn(self, request: LearnRequest) -> None:
         await asyncio.to_thread(self._samples.flush)
-        code, told = await self._process(request)
+        machine = next((m for m in self._pipeline.configured if m.name == request.machine), None)
+        limits = () if machine is None else all_limits(machine)
+        code, told = await self._process(replace(request, limits=limits))
         if code == TOO_LITTLE:
             log.info("not enough to learn from yet", machine=request.machine, indicator=request.indicator, why=told)
+            async with self._worker.turn:
+                await self._worker.run(lambda: self._pipeline.assessor.declined(request, told))
         elif code:
             self.problem = f"{request.machine} ({request.indicator}): {told or f'the process ended with {code}'}"
         else:

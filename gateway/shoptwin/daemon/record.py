@@ -9,6 +9,7 @@ import structlog
 from shoptwin.alarms.maintenance import ChangeKind
 from shoptwin.domain.alarm import EventKind
 from shoptwin.domain.message import MessageClass
+from shoptwin.store.feedback import save_exceedances, save_mark, save_moves
 from shoptwin.store.ledger import (
     add_message,
     audit,
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from shoptwin.alarms.maintenance import MaintenanceChange
     from shoptwin.domain.alarm import AlarmDef, AlarmEvent, AlarmState
     from shoptwin.domain.assessment import Assessment
+    from shoptwin.domain.feedback import AlarmMark, Exceedance, ThresholdMove
     from shoptwin.domain.kpi import MachineSummary
     from shoptwin.domain.message import OutboxMessage
     from shoptwin.domain.twin import StateChange
     from shoptwin.publish.composer import Composer
     from shoptwin.store.ledger import Ledger
 
+_DOOR = "rest"
 _SILENCE = frozenset({EventKind.SUPPRESSED, EventKind.UNSUPPRESSED})
 log = structlog.get_logger(__name__)
 
@@ -121,7 +124,25 @@ class Record:
 
     def audit(self, time: int, who: str, action: str, subject: str, detail: str = "") -> None:
         """Put on record what somebody did at the daemon's door."""
-        self._submit(lambda tx: audit(tx, time, who, "rest", action, subject, detail))
+        self._submit(lambda tx: audit(tx, time, who, _DOOR, action, subject, detail))
+
+    def exceeded(self, exceedances: Sequence[Exceedance]) -> None:
+        """Keep why alarms were raised, so that a mark can move the threshold of that regime."""
+        if exceedances:
+            self._submit(lambda tx: save_exceedances(tx, exceedances))
+
+    def marked(self, mark: AlarmMark, machine: str | None, moves: Sequence[ThresholdMove]) -> Future[None]:
+        """Put a mark and what it moves on record, all or nothing; the caller waits for it."""
+
+        def job(tx: sqlite3.Connection) -> None:
+            save_mark(tx, mark, machine, _DOOR)
+            save_moves(tx, moves)
+
+        return self._ledger.writer.submit(job)
+
+    def moved(self, moves: Sequence[ThresholdMove]) -> Future[None]:
+        """Put moves of thresholds on record that come of no mark."""
+        return self._ledger.writer.submit(lambda tx: save_moves(tx, moves))
 
     def _next(self, tx: sqlite3.Connection, kind: MessageClass, machine: str | None) -> int:
         return next_sequence(tx, self._composer.stream(kind, machine))

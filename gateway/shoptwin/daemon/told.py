@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shoptwin.assess.regimes import described
 from shoptwin.domain import quality
 from shoptwin.domain.assessment import Verdict
 from shoptwin.domain.timing import SECOND, iso
@@ -14,7 +15,9 @@ from shoptwin.domain.timing import SECOND, iso
 if TYPE_CHECKING:
     from shoptwin.domain.alarm import AlarmDef, AlarmState
     from shoptwin.domain.assessment import Assessment
+    from shoptwin.domain.feedback import AlarmMark, ThresholdMove
     from shoptwin.domain.machine import Machine
+    from shoptwin.store.feedback import Occurrence
     from shoptwin.store.samples import SampleStore
 
 
@@ -81,6 +84,32 @@ def learning_left(machine: Machine, health: Assessment | None, now: int) -> floa
     if learning.until is not None and learning.until > now:
         return (learning.until - now) / SECOND
     return round((1 - health.progress) * learning.span / SECOND, 1)
+
+
+def move(made: ThresholdMove) -> dict[str, Any]:
+    """Return a move of a threshold."""
+    return {
+        "time": iso(made.time), "indicator": made.indicator,
+        "regime": "all" if made.kind.ends else described(made.regime), "why": made.kind.value,
+        "factor": round(made.factor, 4), "by": made.by, "occurrence": made.occurrence,
+    }  # fmt: skip
+
+
+def mark(made: AlarmMark) -> dict[str, Any]:
+    """Return a mark of an alarm."""
+    return {
+        "time": iso(made.time), "alarm": made.alarm, "occurrence": made.occurrence, "mark": made.mark.value,
+        "by": made.by, "note": made.note,
+    }  # fmt: skip
+
+
+def occurrence(found: Occurrence, made: AlarmMark | None) -> dict[str, Any]:
+    """Return one time that an alarm was raised, with the mark of it that counts."""
+    return {
+        "alarm": found.alarm, "occurrence": found.occurrence, "raised_at": iso(found.raised),
+        "cleared_at": iso(found.cleared) if found.cleared else None, "value": found.value, "text": found.text,
+        "mark": made.mark.value if made else None, "by": made.by if made else None, "note": made.note if made else "",
+    }  # fmt: skip
 
 
 def number(value: Any) -> Any:  # noqa: ANN401 - a value of any tag

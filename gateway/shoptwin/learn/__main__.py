@@ -33,9 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--false-alarms", type=float, default=1.0, help="a month")
     parser.add_argument("--extends", default="", help="a version whose unknown regimes are learned too …")
     parser.add_argument("--beyond", type=_time, default=0, help="… from what was seen of them before this time")
+    parser.add_argument("--limit", nargs=3, action="append", default=[], metavar=("TAG", "CONDITION", "VALUE"))
     told = parser.parse_args(arguments)
+    limits = tuple((tag, condition, float(value)) for tag, condition, value in told.limit)
     request = LearnRequest(
-        told.machine, told.indicator, told.since, told.until, told.false_alarms, told.extends, told.beyond
+        told.machine, told.indicator, told.since, told.until, told.false_alarms, told.extends, told.beyond, limits
     )
     try:
         evidence = SampleReader(told.twin).observations(told.machine, told.indicator, told.since, request.latest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoptwin.learn.baseline import Settings, fit
+from shoptwin.learn.doubts import doubted
 from shoptwin.learn.extend import read_before
 from shoptwin.learn.files import save
 
@@ -23,4 +24,4 @@ def run(request: LearnRequest, evidence: EvidenceLike, learned: Path) -> str:
     """
     before = read_before(learned, request)
     baseline = fit(before.accept(evidence), Settings(request.indicator, request.false_alarms_per_month))
-    return save(learned, request, baseline, before)
+    return save(learned, request, baseline, before, doubted(evidence, request))

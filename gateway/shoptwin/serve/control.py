@@ -26,6 +26,15 @@ class Control(Protocol):
     async def acknowledge(self, alarm: str, by: str) -> dict[str, Any]:
         """Acknowledge an alarm, named by its key or an unambiguous id."""
 
+    async def mark(self, alarm: str, mark: str, note: str, by: str) -> dict[str, Any]:
+        """Mark an occurrence of an alarm (its id, or the latest one of an alarm) true, false or maintenance-done."""
+
+    async def thresholds(self, machine: str) -> dict[str, Any]:
+        """Return the ledger of a machine: its alarms, their marks, the threshold moves, and what they come to now."""
+
+    async def reset_thresholds(self, machine: str, by: str) -> dict[str, Any]:
+        """Put all thresholds of a machine back to what was learned."""
+
     async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
         """Begin the maintenance of a machine, or end it where `seconds` is 0."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -40,6 +40,13 @@ class AlarmBody(Body, frozen=True):
     """Which alarm."""
 
     alarm: Name
+
+
+class MarkBody(AlarmBody, frozen=True):
+    """Which alarm, what was found of it, and whatever else is to be remembered."""
+
+    mark: Literal["true", "false", "maintenance-done"]
+    note: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
 class MachineBody(Body, frozen=True):
@@ -118,6 +125,20 @@ class Routes:
         body = await _body(request, AlarmBody)
         return await self._control.acknowledge(body.alarm, body.by)
 
+    async def mark(self, request: Request) -> object:
+        """POST /v1/alarms/mark."""
+        body = await _body(request, MarkBody)
+        return await self._control.mark(body.alarm, body.mark, body.note, body.by)
+
+    async def thresholds(self, request: Request) -> object:
+        """GET /v1/thresholds?machine=."""
+        return await self._control.thresholds(_query(request, MachineQuery).machine)
+
+    async def reset_thresholds(self, request: Request) -> object:
+        """POST /v1/thresholds/reset."""
+        body = await _body(request, MachineBody)
+        return await self._control.reset_thresholds(body.machine, body.by)
+
     async def test_alarm(self, request: Request) -> object:
         """POST /v1/alarms/test."""
         body = await _body(request, MachineBody)
@@ -166,11 +187,13 @@ def application(control: Control) -> Starlette:
     routes = Routes(control)
     reading = {
         "status": routes.status, "tags": routes.tags, "alarms": routes.alarms, "history": routes.history,
-        "learned": routes.learned,
+        "learned": routes.learned, "thresholds": routes.thresholds,
     }  # fmt: skip
     acting = {
         "alarms/acknowledge": routes.acknowledge,
+        "alarms/mark": routes.mark,
         "alarms/test": routes.test_alarm,
+        "thresholds/reset": routes.reset_thresholds,
         "maintenance": routes.maintenance,
         "sensor-replaced": routes.sensor_replaced,
         "relearn": routes.relearn,

@@ -75,9 +75,34 @@ def _devices(db: Database) -> None:
     db.table("device_memory").create({"device": str, "settings": str, "text": str}, pk="device")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _devices)
+def _feedback(db: Database) -> None:
+    db.table("alarm_events").create_index(["occurrence"])
+    db.table("alarm_events").create_index(["alarm", "kind"])
+    db.table("exceedances").create(
+        {"seq": int, "time": int, "machine": str, "indicator": str, "regime": str, "level": float}, pk="seq"
+    )
+    db.table("exceedances").create_index(["machine", "time"])
+    db.table("marks").create(
+        {
+            "seq": int, "time": int, "who": str, "door": str, "machine": str, "alarm": str, "occurrence": str,
+            "mark": str, "note": str,
+        },
+        pk="seq",
+    )  # fmt: skip
+    db.table("marks").create_index(["occurrence"])
+    db.table("threshold_moves").create(
+        {
+            "seq": int, "time": int, "who": str, "machine": str, "indicator": str, "regime": str, "kind": str,
+            "step": float, "factor": float, "occurrence": str,
+        },
+        pk="seq",
+    )  # fmt: skip
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _devices, _feedback)
 SALVAGE = (
-    "counters", "alarms", "outbox", "outbox_shed", "maintenance", "learning", "audit", "alarm_events", "device_memory",
+    "counters", "alarms", "outbox", "outbox_shed", "maintenance", "learning", "threshold_moves", "marks", "audit",
+    "alarm_events", "exceedances", "device_memory",
 )  # fmt: skip
 """What is carried over from a damaged file, the most important first; `outbox_size` follows by its triggers."""
 

@@ -126,9 +126,13 @@ def last_sequence(tx: sqlite3.Connection, name: str) -> int:
 
 
 def prune(tx: sqlite3.Connection, before: int, limit: int = 10_000) -> int:
-    """Forget transitions and ended maintenances from before `before` (ns UTC), some at a time; the audit stays."""
+    """Forget transitions and ended maintenances from before `before` (ns UTC), some at a time.
+
+    The audit stays, and so do marks and what they moved.
+    """
     gone = tx.execute(
         "DELETE FROM alarm_events WHERE seq IN (SELECT seq FROM alarm_events WHERE time < ? ORDER BY seq LIMIT ?)",
         (before, limit),
     ).rowcount
+    tx.execute("DELETE FROM exceedances WHERE time < ?", (before,))
     return gone + tx.execute("DELETE FROM maintenance WHERE ended_at > 0 AND ended_at < ?", (before,)).rowcount

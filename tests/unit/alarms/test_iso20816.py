@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shoptwin.alarms.iso20816 import CLASSES, zone, zone_limits
+from shoptwin.alarms.iso20816 import CLASSES, velocity_limits, zone, zone_limits
+from shoptwin.alarms.thresholds import all_limits
 from shoptwin.config.forms import ISO_20816
 from shoptwin.domain.errors import ConfigError
 from shoptwin.domain.machine import Machine
@@ -71,3 +72,23 @@ def test_zones_are_left_out_where_they_would_be_a_guess(tag: Tag) -> None:
 def test_a_machine_without_a_class_has_no_zones() -> None:
     """Without a class nothing is known of what the machine bears."""
     assert zone_limits(replace(MACHINE, iso20816=None), TAG) == {}
+
+
+def test_the_velocity_of_a_waveform_has_zones_in_its_own_unit() -> None:
+    """By g or m/s2 times seconds, for doubts about what was learned; none of another unit, role, or without a class."""
+    wave = replace(TAG, role=Role.WAVEFORM, unit="g")
+    assert velocity_limits(MACHINE, wave)["zone-d"] * 9806.65 == pytest.approx(11.0)
+    assert velocity_limits(MACHINE, replace(wave, unit="m/s2"))["zone-c"] * 1000 == pytest.approx(7.1)
+    for machine, tag in (
+        (MACHINE, TAG), (MACHINE, replace(wave, unit="V")), (replace(MACHINE, iso20816=None), wave)
+    ):  # fmt: skip
+        assert velocity_limits(machine, tag) == {}
+
+
+def test_all_limits_of_a_machine() -> None:
+    """Limits that were configured, zones of levels and zones of waveforms, by tag."""
+    temperature = Tag("t", "temp", "m", Role.TEMPERATURE, "degC", limits=Limits(hi=80))
+    machine = replace(MACHINE, tags=(TAG, temperature, replace(TAG, name="acc", role=Role.WAVEFORM, unit="m/s2")))
+    assert [(tag, condition) for tag, condition, _ in all_limits(machine)] == [
+        ("vib", "zone-c"), ("vib", "zone-d"), ("temp", "hi"), ("acc", "zone-c"), ("acc", "zone-d"),
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ from shoptwin.assess import Assessor, ModelShelf
 from shoptwin.assess.progress import LearnRequest
 from shoptwin.domain.assessment import Window
 from shoptwin.domain.batch import Waveform
+from shoptwin.domain.errors import ModelError
 from shoptwin.domain.machine import Learning, Machine, MachineState
 from shoptwin.domain.tag import Role, Tag, TagTable
 from shoptwin.domain.timing import SECOND
@@ -73,7 +74,10 @@ class Bench:
                 time=np.array([o.time for o in rows]), names=rows[0].names,
                 values=np.stack([o.values for o in rows]), state=[o.state.value for o in rows],
             )  # fmt: skip
-            self.assessor.adopt(request, run(request, evidence, self.learned))
+            try:
+                self.assessor.adopt(request, run(request, evidence, self.learned))
+            except ModelError as error:
+                self.assessor.declined(request, str(error))
         return asked
 
     def step(self, now, values, **more):

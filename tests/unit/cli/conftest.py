@@ -42,6 +42,7 @@ class Daemon:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.kept: list[dict[str, Any]] = []
+        self.feedback: dict[str, Any] = {}
         self.standing = [ALARM]
         self.acknowledged = False
 
@@ -80,6 +81,18 @@ class Daemon:
         if alarm != "temp.hi":
             raise ShoptwinError(f"There is no alarm {alarm!r}", "Did you mean press-3/temp.hi?", code="unknown-alarm")
         return ALARM | {"acknowledged_by": "robin" if self.acknowledged else by, "already": self.acknowledged}
+
+    async def mark(self, alarm: str, mark: str, note: str, by: str) -> dict[str, Any]:
+        self.asked.append(("mark", alarm, mark, note, by))
+        return {"alarm": alarm, "text": f"{alarm} of 2026-11-22T05:30:00Z is marked {mark} by {by}"}
+
+    async def thresholds(self, machine: str) -> dict[str, Any]:
+        self.asked.append(("thresholds", machine))
+        return {"machine": machine, "regimes": [], "alarms": [], "marks": [], "moves": []} | self.feedback
+
+    async def reset_thresholds(self, machine: str, by: str) -> dict[str, Any]:
+        self.asked.append(("reset-thresholds", machine, by))
+        return {"machine": machine, "text": f"the thresholds of {machine} are back to what was learned"}
 
     async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
         self.asked.append(("maintenance", machine, seconds, reason, by))

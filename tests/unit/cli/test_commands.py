@@ -206,6 +206,10 @@ def test_learned(shoptwin: Any, daemon: Any) -> None:
     assert first.split() == ["process", "1", "no", "2026-11-20", "07:00:00", "2026-11-22", "07:00:00", "2880", "0.5"]
     assert second.split() == ["process", "2", "yes", "-", "2026-11-22", "07:00:00", "2880", "0.5"]
     assert json.loads(shoptwin("learned", "press-3", "--json").output) == daemon.kept
+    daemon.kept = [
+        version | {"doubts": [{"kind": "stuck", "tags": ["p"], "text": "p stood still", "cure": "check it"}]}
+    ]
+    assert shoptwin("learned", "press-3").output.splitlines()[2] == "    process 1, but p stood still: check it"
 
 
 def test_relearn_and_rollback(shoptwin: Any, daemon: Any) -> None:
@@ -226,6 +230,40 @@ def test_relearn_and_rollback(shoptwin: Any, daemon: Any) -> None:
     ]  # fmt: skip
 
 
+def test_mark(shoptwin: Any, daemon: Any) -> None:
+    """A mark reaches the daemon with the note and who made it; there are three marks and no others."""
+    told = shoptwin("mark", "press-3/health.abnormal", "false", "--note", "new product", "--by", "kim").output
+    assert told == "press-3/health.abnormal of 2026-11-22 06:30:00 CET is marked false by kim\n"
+    assert daemon.asked == [("mark", "press-3/health.abnormal", "false", "new product", "kim")]
+    assert shoptwin("mark", "press-3/health.abnormal", "perhaps").exit_code == 2
+
+
+def test_thresholds(shoptwin: Any, daemon: Any) -> None:
+    """The ledger is shown as it is kept: thresholds now, alarms, marks with their notes, moves; a reset says so."""
+    assert shoptwin("thresholds", "press-3").output == "all thresholds of press-3 are as they were learned\n"
+    at, key, of = "2026-11-22T05:30:00.000Z", "press-3/health.abnormal", "5f2a91c0" + "0" * 24
+    daemon.feedback = {
+        "regimes": [{"indicator": "process", "regime": "load 50, producing", "factor": 1.2, "false_alarms": 1}],
+        "alarms": [{"alarm": key, "occurrence": of, "raised_at": at, "cleared_at": None, "value": 1.3, "text": "",
+                    "mark": "false", "by": "kim", "note": "new product"}],
+        "marks": [{"time": at, "alarm": key, "occurrence": of, "mark": "false", "by": "kim", "note": "new product"}],
+        "moves": [{"time": at, "indicator": "process", "regime": "load 50, producing", "why": "false", "factor": 1.2,
+                   "by": "kim", "occurrence": of}],
+    }  # fmt: skip
+    shown = shoptwin("thresholds", "press-3").output
+    parts = shown.split("\n\n")
+    assert [part.splitlines()[0].split("  ")[0] for part in parts] == ["indicator", "alarms", "marks", "moves"]
+    assert "process    load 50, producing                1.2             1" in parts[0]
+    assert "5f2a91c0  2026-11-22 06:30:00  press-3/health.abnormal  false  kim" in parts[1]
+    assert "5f2a91c0 false: new product" in parts[2]
+    assert parts[3].splitlines()[2].split() == [
+        "2026-11-22", "06:30:00", "process", "load", "50,", "producing", "false", "1.2", "kim", "5f2a91c0",
+    ]  # fmt: skip
+    assert json.loads(shoptwin("thresholds", "press-3", "--json").output) == {"machine": "press-3"} | daemon.feedback
+    assert "back to what was learned" in shoptwin("thresholds", "press-3", "--reset", "--by", "kim").output
+    assert daemon.asked[-1] == ("reset-thresholds", "press-3", "kim")
+
+
 def test_reload_of_a_wrong_file(shoptwin: Any, daemon: Any) -> None:
     """A reload that the daemon refuses ends with 78 and says what is wrong."""
     assert daemon
@@ -238,7 +276,7 @@ def test_reload_of_a_wrong_file(shoptwin: Any, daemon: Any) -> None:
     "words",
     [["status"], ["alarms"], ["ack", "x"], ["maintenance", "m", "--end"], ["reload"], ["history", "t"],
      ["alarms", "test", "m"], ["sensor-replaced", "t"], ["learned", "m"], ["relearn", "m"],
-     ["rollback", "m", "process"]],
+     ["rollback", "m", "process"], ["mark", "x", "true"], ["thresholds", "m"], ["thresholds", "m", "--reset"]],
 )  # fmt: skip
 def test_no_daemon(shoptwin: Any, tmp_path: Any, monkeypatch: Any, words: list[str]) -> None:
     """Where no daemon answers every command that needs it ends with 69 and a cure, not with a traceback."""

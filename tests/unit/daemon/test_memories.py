@@ -34,7 +34,10 @@ def test_a_ledger_of_an_earlier_release_takes_it_up(tmp_path: Path) -> None:
     """A file that was made before there were such memories has its table added, and keeps what it had."""
     Ledger.open(tmp_path / "ledger.db").close()
     with Database(tmp_path / "ledger.db").conn as old:
-        old.execute("DROP TABLE device_memory")
+        for table in ("device_memory", "exceedances", "marks", "threshold_moves"):
+            old.execute(f"DROP TABLE {table}")
+        for index in ("occurrence", "alarm_kind"):
+            old.execute(f"DROP INDEX idx_alarm_events_{index}")
         old.execute("INSERT INTO counters (name, value) VALUES ('starts', 7)")
         old.execute("PRAGMA user_version = 1")
     old.close()

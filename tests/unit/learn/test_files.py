@@ -137,6 +137,8 @@ def test_the_learning_process_learns_from_the_store(tmp_path, evidence, pump, pu
     store.flush()
     first, last = int(rows.time[0]), int(rows.time[-1])
     done = learn(tmp_path / "twin.db", tmp_path / "learned", LearnRequest("press 3", "process", first, last + 1))
+    within = LearnRequest("press 3", "process", first, last + 1, limits=(("flow", "hi", 50.0),))
+    doubted = learn(tmp_path / "twin.db", tmp_path / "learned", within)
     early = learn(tmp_path / "twin.db", tmp_path / "learned", LearnRequest("press 3", "process", first, first + 1))
     store.close()
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
@@ -144,6 +146,9 @@ def test_the_learning_process_learns_from_the_store(tmp_path, evidence, pump, pu
     import hashlib  # noqa: PLC0415 - this test's own
 
     assert found.sha256 == hashlib.sha256(fit(rows, Settings("process")).to_onnx()).hexdigest()
+    assert doubted.returncode == 0, doubted.stderr
+    [doubt, *_] = load(tmp_path / "learned", "press 3", "process", "2").manifest["doubts"]
+    assert doubt["text"] == "flow was above its limit hi (50) for 100% of the learning part"
     assert early.returncode == 3
     assert "too few" in early.stderr
     assert read_pointer(tmp_path / "learned", "press 3", "process") == Pointer()  # the daemon puts it into use

@@ -25,6 +25,7 @@ class Recorder:
         self.asked: list[tuple[Any, ...]] = []
         self.slow = asyncio.Event()
         self.kept: list[dict[str, Any]] = []
+        self.feedback: dict[str, Any] = {}
 
     def status(self) -> dict[str, Any]:
         device = {
@@ -53,6 +54,18 @@ class Recorder:
         if alarm == "temp.hihi":
             raise ShoptwinError("There is no alarm 'temp.hihi'", "Did you mean m/temp.hi?", code="unknown-alarm")
         return {"alarm": alarm}
+
+    async def mark(self, alarm: str, mark: str, note: str, by: str) -> dict[str, Any]:
+        self.asked.append(("mark", alarm, mark, note, by))
+        return {"alarm": alarm, "text": f"{alarm} of 2026-11-22T05:30:00Z is marked {mark} by {by}"}
+
+    async def thresholds(self, machine: str) -> dict[str, Any]:
+        self.asked.append(("thresholds", machine))
+        return {"machine": machine, "regimes": [], "alarms": [], "marks": [], "moves": []} | self.feedback
+
+    async def reset_thresholds(self, machine: str, by: str) -> dict[str, Any]:
+        self.asked.append(("reset-thresholds", machine, by))
+        return {"machine": machine, "text": f"the thresholds of {machine} are back to what was learned"}
 
     async def maintenance(self, machine: str, seconds: int, reason: str, by: str) -> dict[str, Any]:
         self.asked.append(("maintenance", machine, seconds, reason, by))

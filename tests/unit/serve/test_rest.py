@@ -39,12 +39,18 @@ async def test_actions_say_who(serving: Any, control: Any) -> None:
         await asyncio.to_thread(client.post, "/v1/relearn", machine="m", since=7, by="kim")
         await asyncio.to_thread(client.post, "/v1/rollback", machine="m", indicator="process", by="kim")
         await asyncio.to_thread(client.get, "/v1/learned", machine="m")
+        await asyncio.to_thread(client.post, "/v1/alarms/mark", alarm="m/temp.hi", mark="false", by="kim")
+        await asyncio.to_thread(client.get, "/v1/thresholds", machine="m")
+        await asyncio.to_thread(client.post, "/v1/thresholds/reset", machine="m", by="kim")
         assert control.asked == [
             ("acknowledge", "m/temp.hi", "kim"),
             ("maintenance", "m", 7200, "new belt", "kim"),
             ("relearn", "m", 7, "kim"),
             ("rollback", "m", "process", "", "kim"),
             ("learned", "m"),
+            ("mark", "m/temp.hi", "false", "", "kim"),
+            ("thresholds", "m"),
+            ("reset-thresholds", "m", "kim"),
         ]
 
 
@@ -62,6 +68,8 @@ async def test_actions_say_who(serving: Any, control: Any) -> None:
         ("/v1/relearn", {"machine": "m", "since": -1, "by": "kim"}, "bad-request"),
         ("/v1/relearn", {"machine": "m"}, "bad-request"),
         ("/v1/rollback", {"machine": "m", "indicator": "process", "version": "../1", "by": "kim"}, "bad-request"),
+        ("/v1/alarms/mark", {"alarm": "temp.hi", "mark": "perhaps", "by": "kim"}, "bad-request"),
+        ("/v1/thresholds/reset", {"machine": "m"}, "bad-request"),
         ("/v1/reload", {}, "config"),
         ("/v1/nothing", {}, "no-such-path"),
         ("/v1/status", {}, "no-such-method"),
