@@ -11,6 +11,7 @@ import numpy as np
 from shoptwin.assess.blocks import Blocks
 from shoptwin.assess.learned import Learned, Pointer
 from shoptwin.assess.names import STATE
+from shoptwin.assess.sensors import SensorWatch
 from shoptwin.assess.session import finite
 from shoptwin.assess.unknown import Unknown
 from shoptwin.domain.assessment import Verdict
@@ -72,7 +73,11 @@ class Track:
     unknown: Unknown = field(default_factory=Unknown)
     """What was seen since of regimes that the baseline does not know."""
     problem: str = ""
+    watch: SensorWatch = field(init=False)
     recent: deque[tuple[int, NDArray[np.float64]]] = field(default_factory=lambda: deque(maxlen=WARM_UP))
+
+    def __post_init__(self) -> None:
+        self.watch = SensorWatch(self.names)
 
     @property
     def learned(self) -> Learned | None:
