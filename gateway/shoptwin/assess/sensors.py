@@ -83,6 +83,8 @@ class SensorWatch:
     """What is remembered of the sensors of one indicator of one machine, with `names` as its rows have them."""
 
     names: tuple[str, ...]
+    found: tuple[Finding, ...] = ()
+    """What was wrong when it was last asked."""
     _last: Array = field(init=False)
     _since: NDArray[np.int64] = field(init=False)
     """Since when each column has held its value, ns UTC; times without rows are taken out."""
@@ -147,7 +149,8 @@ class SensorWatch:
         elif judged is not None:
             found += self._stepped(learned, judged, recent)
         self._begun = {(f[0], f[1]): self._begun.get((f[0], f[1]), f[2] or now) for f in found}
-        return tuple(Finding(tag, kind, self._begun[tag, kind], words) for tag, kind, _, words in found)
+        self.found = tuple(Finding(tag, kind, self._begun[tag, kind], words) for tag, kind, _, words in found)
+        return self.found
 
     def _held(self, now: int, held: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Kind, int, str]]:
         """Tell which values are held for longer than they may be."""
