@@ -69,6 +69,16 @@ def test_vibration_onnx_is_numpy(evidence, spectra):
     assert max(o["score"][0] for o in out) > 1
 
 
+def test_rows_of_nothing_do_not_count(evidence):
+    """A time in which all that is measured was Bad, though the load came, does not make a tag too seldom seen."""
+    rng, names = np.random.default_rng(5), ["flow:f:value", "pressure:p:value", "load:load:value"]
+    rows = np.column_stack([rng.normal(size=(300, 2)), np.full(300, 50.0)])
+    rows[100:220, :2] = np.nan
+    baseline = fit(evidence(names, rows), PROCESS)
+    assert baseline.evidence == ("flow:f:value", "pressure:p:value")
+    assert baseline.rows <= 180
+
+
 EDGES = {
     "nothing": np.nan, "zero": 0.0, "minus zero": -0.0, "huge": 1e30, "hugely negative": -1e30, "tiny": 1e-38,
 }  # fmt: skip
