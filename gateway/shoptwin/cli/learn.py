@@ -71,12 +71,13 @@ def _jobs(loaded: Config, directory: Path, names: Sequence[str]) -> list[Job]:
 
     twin, learned, now = directory / "twin.db", directory / "learned", time.time_ns()
     machines = {machine.name: machine for machine in loaded.machines if machine.name in names}
-    jobs = []
-    for name, indicator, last in SampleReader(twin).observed_of():
+    jobs, held = [], SampleReader(twin).observed_of()
+    for name, indicator, last in held:
         if (machine := machines.get(name)) is not None:
             since = read_pointer(learned, name, indicator).since
             until = ends(machine.learning, since) or min(now, last + 1)
-            budget = machine.false_alarms_per_month
+            # As the daemon does it: the indicators of a machine share what may go wrong.
+            budget = machine.false_alarms_per_month / sum(other == name for other, *_ in held)
             jobs.append(Job(twin, learned, LearnRequest(name, indicator, since, until, budget)))
     return jobs
 
