@@ -21,8 +21,8 @@ from rows import Row, lines, write
 from servers import ROOT
 
 TOPICS = (
-    "modbus", "fleet", "unreachable", "flapping", "bus", "opcua", "opcua-fleet", "store", "inference", "alarms",
-    "publishing", "latency", "memory", "plant",
+    "modbus", "fleet", "unreachable", "flapping", "bus", "opcua", "opcua-fleet", "store", "inference", "learning",
+    "alarms", "publishing", "latency", "memory", "plant",
 )  # fmt: skip
 """The modules of this folder (with _ for -), each with a function `rows(*, quick)`; in the order of a value's way."""
 SOAKS = {"fleet": 10.0, "opcua-fleet": 10.0, "flapping": 60.0}

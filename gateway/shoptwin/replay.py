@@ -131,10 +131,13 @@ class _Events:
         self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def replay(recording: Path, out: TextIO | Path, progress: Callable[[float], None] | None = None) -> ReplayResult:
+def replay(
+    recording: Path, out: TextIO | Path, progress: Callable[[float], None] | None = None, *, unsigned: bool = False
+) -> ReplayResult:
     """Replay a recording and write its events to `out`; `progress` is told the share that is done.
 
-    A recording that is cut off is replayed as far as it goes, and its error is raised at the end.
+    With `unsigned`, shipped models run that no release has signed. A recording that is cut off is replayed as far as it
+    goes, and its error is raised at the end.
 
     Raises:
         ConfigError: machine.toml cannot be used. RecordingError: the recording cannot be read, or not to its end.
@@ -143,7 +146,7 @@ def replay(recording: Path, out: TextIO | Path, progress: Callable[[float], None
     machines = load_machines(recording / "machine.toml")
     if isinstance(out, Path):
         with out.open("w", encoding="utf-8") as file:
-            return replay(recording, file, progress)
+            return replay(recording, file, progress, unsigned=unsigned)
     table = TagTable(tag for machine in machines for tag in machine.tags)
     events, memory, clock = _Events(out), _Memory(), VirtualClock(source.start)
     with TemporaryDirectory(prefix="shoptwin-replay-") as learned:
@@ -151,8 +154,8 @@ def replay(recording: Path, out: TextIO | Path, progress: Callable[[float], None
             clock=clock, table=table, configured=machines, twin=Twin(table, machines),
             judge=LimitJudge(table, machines), bad_data=BadData(table),
             book=AlarmBook(define(machines, ())), maintenance=Maintenance(table, machines),
-            assessor=Assessor(table, machines, ModelShelf(), Path(learned)), summaries=(), samples=memory,
-            transitions=events, heard=events.assessment,
+            assessor=Assessor(table, machines, ModelShelf(unsigned=unsigned), Path(learned)), summaries=(),
+            samples=memory, transitions=events, heard=events.assessment,
         )  # fmt: skip
         pipeline.resume()
         batches = _Batches(table, source)

@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[gateway]`": forms.GatewayForm,
     "`[mqtt]`": forms.MqttForm,
     "`[store]`": forms.StoreForm,
+    "`[models]`": forms.ModelsForm,
     "`[serve]`": forms.ServeForm,
     "`[[device]]`": forms.DeviceForm,
     "`[[machine]]`": forms.MachineForm,

@@ -11,6 +11,7 @@ from shoptwin.assess.features import Features, Observed
 from shoptwin.assess.fusion import fuse
 from shoptwin.assess.learned import Pointer
 from shoptwin.assess.library import Library
+from shoptwin.assess.names import measured
 from shoptwin.assess.pacing import Pacing
 from shoptwin.assess.progress import LearningState, LearnRequest, progress
 from shoptwin.assess.track import Track
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 _MORE = 2
 """A fit that gave nothing is asked for again when there are so many times the rows."""
+
+
+def _measured(row: Observed, track: Track) -> bool:
+    return bool(np.isfinite(row.values[list(measured(track.names))]).any())
 
 
 class Assessor:
@@ -140,14 +145,16 @@ class Assessor:
 
     def _judge(self, track: Track, window: Window, row: Observed | None, observations: list[Observation]) -> Assessment:
         layout, now = self._layouts[track.machine], window.now
-        if row is None:
+        if row is None or track.watch.repeats(now, int(window.source_time.max(initial=0))):
             return self._verdicts.unchanged(track, window, self._progress(track, now))
-        if not window.maintenance and window.state is not MachineState.OFF and np.isfinite(row.values[:-1]).any():
+        if not window.maintenance and window.state is not MachineState.OFF and _measured(row, track):
+            track.watch.observe(now, row.values)
             if not track.first and not track.pointer.since:
                 self._library.point(track, Pointer(track.pointer.version, now))
             track.observe(now, row.values)
             values = row.values.astype(np.float32)
             observations.append(Observation(track.machine, track.indicator, now, window.state, track.names, values))
+        row = track.watch.screen(row, track.learned)
         track.latest = self._verdicts.of(track, layout, window, row, self._progress(track, now))
         return track.latest
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from shoptwin.assess.layout import Layout
+from shoptwin.assess.sensors import cut_off
 from shoptwin.assess.temperatures import TemperatureFeatures
 from shoptwin.assess.waveforms import WaveformFeatures, problem
 from shoptwin.domain.machine import MachineState
@@ -151,6 +152,9 @@ class Features:
             if wrong:
                 lacking[layout.tags[tag].name] = wrong
             row += [np.nan] * size if wrong else features.tolist()
+        for tag in layout.waveforms:
+            wave = window.waveforms.get(tag)
+            row += [np.nan] * 2 if wave is None else [wave.rate, cut_off(np.asarray(wave.samples))]
         row += [values.get(tag, np.nan) for tag in layout.regimes]
         return _observed(window, (*layout.waveforms, *layout.regimes), slot, row, lacking)
 

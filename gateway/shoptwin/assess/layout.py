@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoptwin.assess.names import CONTEXTS, IGNORED, STATE, VALUE, Name
+from shoptwin.assess.names import CLIPPED, CONTEXTS, IGNORED, RATE, STATE, VALUE, Name
 from shoptwin.domain.tag import Role
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Layout:
         vibration = [
             str(Name(Role.WAVEFORM, tags[i].name, f)) for i in waveforms for f in (waves.names if waves else ())
         ]
+        vibration += [str(Name(Role.WAVEFORM, tags[i].name, f)) for i in waveforms for f in (RATE, CLIPPED)]
         vibration += [str(Name(tags[i].role, tags[i].name, VALUE)) for i in regimes]
         return cls(
             machine, tags, waveforms, scalars, regimes, temperatures, ambient, load,

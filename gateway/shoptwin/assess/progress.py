@@ -15,12 +15,17 @@ Limits: TypeAlias = tuple[tuple[str, str, float], ...]
 """(tag, condition, value) each: the limits and ISO 20816 zones that a learning part is held against."""
 
 
+def ends(learning: Learning, since: int) -> int | None:
+    """Return a user's end of the learning that began at `since`, ns UTC; None where they gave none from after it."""
+    return learning.until if learning.until is not None and since < learning.until else None
+
+
 def end_of(learning: Learning, since: int) -> int:
     """Return when the learning that began at `since` ends, ns UTC.
 
     A user's `until` ends it, unless it began after that (a sensor was replaced since): then the span counts.
     """
-    return learning.until if learning.until is not None and since < learning.until else since + learning.span
+    return ends(learning, since) or since + learning.span
 
 
 def progress(learning: Learning, since: int, now: int) -> float:

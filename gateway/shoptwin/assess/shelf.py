@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from shoptwin.assess.seal import Seal
 from shoptwin.assess.session import NO_RUNTIME, Session, same_shape
 from shoptwin.domain.errors import ModelError, ModelRejected
 
@@ -38,8 +39,11 @@ class Shipped:
 class ModelShelf:
     """The shipped models, each opened and checked when it is first asked for."""
 
-    def __init__(self, root: Traversable | None = None) -> None:
+    def __init__(self, root: Traversable | None = None, *, unsigned: bool = False) -> None:
+        """Take the models in `root`, else those that are installed; `unsigned` ones too where the user says so."""
         self._root = root
+        self._unsigned = unsigned
+        self._seal: Seal | None = None
         self._open: dict[str, Shipped] = {}
         self.unavailable = ""
         """Why no model at all can be run (onnxruntime is missing), empty where they can."""
@@ -50,7 +54,7 @@ class ModelShelf:
         """Return a model, checked.
 
         Raises:
-            ModelRejected: it is not there, or its hash or shapes are not those of its manifest.
+            ModelRejected: it is not there, not signed, or its hash or shapes are not those of its manifest.
             ModelError: onnxruntime is missing; `unavailable` says so from then on.
         """
         if model not in self._open:
@@ -74,9 +78,12 @@ class ModelShelf:
 
     def _load(self, model: str) -> Shipped:
         try:
-            folder = (self._root or resources.files(PACKAGE)) / model
-            manifest = tomllib.loads((folder / "manifest.toml").read_text("utf-8"))
-            data = (folder / manifest["file"]).read_bytes()
+            root = self._root or resources.files(PACKAGE)
+            told = (root / model / "manifest.toml").read_bytes()
+            self._sealed(root, f"{model}/manifest.toml", told)
+            manifest = tomllib.loads(told.decode("utf-8"))
+            data = (root / model / manifest["file"]).read_bytes()
+            self._sealed(root, f"{model}/{manifest['file']}", data)
         except (OSError, ModuleNotFoundError, KeyError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
             raise ModelRejected(f"model {model}: cannot be read: {e}", _CURE) from e
         check_hash(f"model {model}", data, str(manifest.get("sha256")))
@@ -88,6 +95,12 @@ class ModelShelf:
             model, str(manifest["version"]), manifest["sha256"], tuple(manifest.get("features", ())),
             manifest.get("parameters", {}), session,
         )  # fmt: skip
+
+    def _sealed(self, root: Traversable, name: str, data: bytes) -> None:
+        """Hold a file against the signed list, which is verified once. Raises ModelRejected."""
+        if not self._unsigned:
+            self._seal = self._seal or Seal(root)
+            self._seal.check(name, data)
 
 
 def check_hash(name: str, data: bytes, declared: str) -> None:

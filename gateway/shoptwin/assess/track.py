@@ -12,6 +12,7 @@ from shoptwin.assess.allowance import Allowance
 from shoptwin.assess.blocks import Blocks
 from shoptwin.assess.learned import Learned, Pointer
 from shoptwin.assess.names import STATE
+from shoptwin.assess.sensors import SensorWatch
 from shoptwin.assess.session import finite
 from shoptwin.assess.unknown import Unknown
 from shoptwin.domain.assessment import Verdict
@@ -75,7 +76,11 @@ class Track:
     problem: str = ""
     allowance: Allowance = field(default_factory=Allowance)
     """What marks of its alarms allow: the one place where a threshold differs from the learned one."""
+    watch: SensorWatch = field(init=False)
     recent: deque[tuple[int, NDArray[np.float64]]] = field(default_factory=lambda: deque(maxlen=WARM_UP))
+
+    def __post_init__(self) -> None:
+        self.watch = SensorWatch(self.names)
 
     @property
     def learned(self) -> Learned | None:

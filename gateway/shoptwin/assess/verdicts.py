@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shoptwin.assess import words
 from shoptwin.assess.features import STALE_INTERVALS
 from shoptwin.assess.remarks import remarks
+from shoptwin.assess.sensors import ABSTAINS, Kind
 from shoptwin.domain.assessment import Assessment, Verdict
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.timing import MINUTE, format_duration
@@ -50,7 +51,7 @@ class Verdicts:
             where = words.outside(judged.beyond) or words.apart(track.learned)
             note = f"{where}: no verdict on health here; {track.unknown.told(track.learned.manifest['rows'])}"
             return replace(blank, state=judged.state, score=judged.score, note=note)
-        return self._judged(blank, track, layout, judged, lacking)
+        return with_sensors(self._judged(blank, track, layout, judged, lacking), track, judged)
 
     def _abstained(
         self, blank: Assessment, track: Track, window: Window, row: Observed, lacking: str
@@ -109,6 +110,29 @@ class Verdicts:
             blank, state=judged.state, score=judged.score, note=note, evidence=evidence,
             confidence=_confidence(judged, learned.manifest["rows"]),
         )  # fmt: skip
+
+
+def with_sensors(verdict: Assessment, track: Track, judged: Judged) -> Assessment:
+    """Return a verdict with what is wrong with the sensors: then it is not normal, whatever their values look like.
+
+    A sensor that is stuck or cut off is worth an alarm, as its limits are blind too. Where it cannot be told whether
+    the machine or the sensor is another, there is no verdict; what other sensors find abnormal stays so.
+    """
+    found = track.watch.findings(verdict.time, track.learned, judged, track.recent) if track.learned else ()
+    if not found:
+        return verdict
+    words = tuple(finding.words for finding in found)
+    since = min(finding.since for finding in found)
+    if any(f.kind not in ABSTAINS and f.kind is not Kind.MOVED for f in found):
+        state, alarm = Verdict.ABNORMAL, True
+    elif verdict.state is Verdict.NORMAL and any(f.kind in ABSTAINS for f in found):
+        note = "; ".join([*([verdict.note] if verdict.note else []), *words])
+        return replace(verdict, state=Verdict.NO_DATA, note=note, since=since)
+    else:
+        state, alarm = verdict.state, verdict.alarm
+    score = max(verdict.score, 1.0) if state is Verdict.ABNORMAL else verdict.score
+    evidence = (*words, *verdict.evidence) if alarm and not verdict.alarm else (*verdict.evidence, *words)
+    return replace(verdict, state=state, alarm=alarm, score=score, evidence=evidence, since=verdict.since or since)
 
 
 def _confidence(judged: Judged, rows: int) -> float:

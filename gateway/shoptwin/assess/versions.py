@@ -31,8 +31,8 @@ class Version:
 
 
 def versions(learned: Path, machine: str, indicator: str) -> list[int]:
-    """Return the versions on disk, oldest first."""
-    stems = (p.stem.removeprefix(f"{indicator}-") for p in folder(learned, machine).glob(f"{indicator}-*.onnx"))
+    """Return the versions on disk, oldest first: those with a manifest, which is written last."""
+    stems = (p.stem.removeprefix(f"{indicator}-") for p in folder(learned, machine).glob(f"{indicator}-*.json"))
     return sorted(int(stem) for stem in stems if stem.isdigit())
 
 

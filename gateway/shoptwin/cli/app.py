@@ -10,6 +10,7 @@ from shoptwin.cli.check import check
 from shoptwin.cli.discover import discover
 from shoptwin.cli.failure import OUTPUT, Failure, of_file, of_output
 from shoptwin.cli.history import history
+from shoptwin.cli.learn import learn
 from shoptwin.cli.learned import learned, relearn, rollback
 from shoptwin.cli.machines import maintenance, sensor_replaced
 from shoptwin.cli.marks import mark, thresholds
@@ -66,7 +67,7 @@ def cli() -> None:
 
 
 for command in (
-    check, run, status, alarms, ack, mark, thresholds, maintenance, sensor_replaced, learned, relearn, rollback, reload,
-    history, discover, browse, scan, peek, profiles, trust, replay, simulate, schema,
+    check, run, status, alarms, ack, mark, thresholds, maintenance, sensor_replaced, learned, relearn, rollback, learn,
+    reload, history, discover, browse, scan, peek, profiles, trust, replay, simulate, schema,
 ):  # fmt: skip
     cli.add_command(command)

@@ -49,7 +49,7 @@ def check(ctx: click.Context, config_path: Path, probe: bool, as_json: bool) -> 
     drivers = plugins()
     loaded = config.load(config_path, drivers, state_dir=usual_state(config_path), secrets=False)
     keep_certificates(drivers, loaded.store.directory, loaded.gateway.site, loaded.gateway.name)
-    doubts = _doubts(loaded, drivers)
+    doubts = [*_doubts(loaded, drivers), *_models(loaded)]
     readings = asyncio.run(probe_all(loaded, drivers, as_given(ctx))) if probe else {}
     if as_json:
         print_json(_told(loaded, readings, doubts))
@@ -72,6 +72,17 @@ def _doubts(loaded: Config, drivers: Mapping[str, Plugin]) -> list[str]:
                 own = [each for each in driver.certificates() if each.standing == "own"]
                 found += [f"the gateway's certificate {note}" for each in own for note in each.notes]
     return found
+
+
+def _models(loaded: Config) -> list[str]:
+    """Say what is wrong with the shipped models, where they must be signed."""
+    from importlib import resources  # noqa: PLC0415 - as above
+
+    from shoptwin.assess.seal import problem  # noqa: PLC0415
+    from shoptwin.assess.shelf import PACKAGE  # noqa: PLC0415
+
+    wrong = "" if loaded.unsigned_models else problem(resources.files(PACKAGE))
+    return [f"no shipped model that is refused judges a machine: {wrong}"] if wrong else []
 
 
 def _told(loaded: Config, readings: dict[str, dict[str, Any]], doubts: list[str]) -> dict[str, Any]:

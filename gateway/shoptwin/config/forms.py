@@ -61,6 +61,12 @@ class StoreForm(Form, frozen=True):
     max_bytes: Annotated[str, _about("How large the samples may grow: 500MB, 2GB.")] = "2GB"
 
 
+class ModelsForm(Form, frozen=True):
+    """Which shipped models are run."""
+
+    unsigned: Annotated[bool, _about("Run models that no release has signed: your own, or changed ones.")] = False
+
+
 class ServeForm(Form, frozen=True):
     """The doors of the daemon."""
 
@@ -170,6 +176,7 @@ class FileForm(Form, frozen=True):
     mqtt: MqttForm | None = None
     store: StoreForm = StoreForm()
     serve: ServeForm = ServeForm()
+    models: ModelsForm = ModelsForm()
     device: tuple[DeviceForm, ...] = ()
     machine: tuple[MachineForm, ...] = ()
 

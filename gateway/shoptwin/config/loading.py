@@ -12,7 +12,7 @@ from shoptwin.config import meaning
 from shoptwin.config.decoding import decode
 from shoptwin.config.devices import Devices
 from shoptwin.config.files import Files
-from shoptwin.config.forms import FileForm, GatewayForm, MqttForm, RecordingForm, ServeForm, StoreForm
+from shoptwin.config.forms import FileForm, GatewayForm, ModelsForm, MqttForm, RecordingForm, ServeForm, StoreForm
 from shoptwin.config.lines import locate
 from shoptwin.config.machines import Machines
 from shoptwin.config.problems import Problems, did_you_mean
@@ -59,11 +59,14 @@ def load(path: Path, plugins: Mapping[str, Plugin], *, state_dir: Path | None = 
     state = state_dir or _systemd("STATE_DIRECTORY") or path.parent / "state"
     store = _store(tables.get("store", {}), problems, path.parent, state)
     serve = _serve(tables.get("serve", {}), problems, path.parent, state)
+    models = decode(ModelsForm, tables.get("models", {}), ("models",), problems)
     problems.raise_any()
-    if gateway is None or store is None or serve is None:  # pragma: no cover - each of them noted a problem
+    if models is None or gateway is None or store is None or serve is None:  # pragma: no cover - each noted a problem
         raise ConfigError(f"{path.name} cannot be used")
     lists = tuple(machines.tag_lists)
-    return Config(gateway, mqtt, built, made, store, serve, path, tag_lists=lists, notes=tuple(files.notes))
+    return Config(
+        gateway, mqtt, built, made, store, serve, path, models.unsigned, tag_lists=lists, notes=tuple(files.notes)
+    )  # fmt: skip
 
 
 def load_machines(path: Path) -> tuple[Machine, ...]:

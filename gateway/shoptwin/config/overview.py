@@ -64,6 +64,8 @@ def _notes(config: Config) -> Iterator[str]:
         yield from (f"{tag.machine}.{tag.name}: {told}" for told in _labelled_alike(tag))
     if config.mqtt is not None and not config.mqtt.tls and config.mqtt.password is not None:
         yield "mqtt.url has no TLS: the password crosses the network in the clear (write mqtts://)"
+    if config.unsigned_models:
+        yield "models.unsigned runs models that no release has signed: whoever changes them changes the verdicts"
     if config.serve.metrics and config.serve.metrics.rpartition(":")[0] not in {"127.0.0.1", "localhost", "[::1]"}:
         yield f"serve.metrics listens on {config.serve.metrics}: whoever reaches it can read them, without a password"
 

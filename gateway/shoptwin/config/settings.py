@@ -116,6 +116,8 @@ class Config:
     store: StoreSettings
     serve: Serve
     path: Path
+    unsigned_models: bool = False
+    """Whether shipped models run that no release has signed."""
     tag_lists: tuple[TagList, ...] = field(default=(), compare=False)
     """What was read besides `path`; the tags themselves are those of the machines."""
     notes: tuple[str, ...] = field(default=(), compare=False)

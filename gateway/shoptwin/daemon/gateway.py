@@ -105,7 +105,8 @@ class Gateway:
         self.record = Record(self.ledger, self.composer, self.wake, publishing=loaded.mqtt is not None)
         judge = LimitJudge(table, loaded.machines)
         judge.restore(states)
-        assessor = Assessor(table, loaded.machines, ModelShelf(), self.directory / "learned")
+        shelf = ModelShelf(unsigned=loaded.unsigned_models)
+        assessor = Assessor(table, loaded.machines, shelf, self.directory / "learned")
         assessor.restore(states)
         assessor.allowances.take(moves)
         self.pipeline = Pipeline(

@@ -6,19 +6,14 @@ Exit codes: 0 learned (the last line is the new version), 3 too little evidence 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from shoptwin.assess.progress import LearnRequest
-from shoptwin.domain.errors import ModelError, ShoptwinError
 from shoptwin.domain.timing import parse_time
-from shoptwin.learn.run import run
-from shoptwin.store.sample_reader import SampleReader
+from shoptwin.learn.jobs import Job, learn, stand_back
 
 TOO_LITTLE = 3
-NICE = 19
-"""The loop, the drivers and the alarms go before learning, always."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,15 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     request = LearnRequest(
         told.machine, told.indicator, told.since, told.until, told.false_alarms, told.extends, told.beyond, limits
     )
-    try:
-        evidence = SampleReader(told.twin).observations(told.machine, told.indicator, told.since, request.latest)
-        print(run(request, evidence, told.learned))  # noqa: T201 - what the daemon reads
-    except ModelError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return TOO_LITTLE
-    except (ShoptwinError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
+    outcome = learn(Job(told.twin, told.learned, request))
+    if outcome.problem:
+        print(outcome.problem, file=sys.stderr)  # noqa: T201
+        return TOO_LITTLE if outcome.early else 1
+    print(outcome.version)  # noqa: T201 - what the daemon reads
     return 0
 
 
@@ -56,5 +47,5 @@ def _time(text: str) -> int:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    stand_back()
     sys.exit(main())

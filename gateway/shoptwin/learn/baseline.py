@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from shoptwin.assess.blocks import Rhythm
-from shoptwin.assess.names import STATE, Name
+from shoptwin.assess.names import STATE, Name, measured
 from shoptwin.domain.errors import ModelError
 from shoptwin.domain.machine import MachineState
 from shoptwin.learn.budget import Budget
 from shoptwin.learn.fit_process import fit_process
 from shoptwin.learn.fit_vibration import fit_vibration
 from shoptwin.learn.rhythm import holds, rhythm, steps, thin
+from shoptwin.learn.sensors import screen, usual
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +95,8 @@ class Baseline:
     """What the thresholds were set for."""
     rhythm: Rhythm = field(default_factory=Rhythm)
     """How rows are gathered before they are judged."""
+    sensors: dict[str, Any] = field(default_factory=dict)
+    """What is usual of each sensor, see `learn/sensors.py`."""
 
     def to_onnx(self) -> bytes:
         """Return the ONNX model: x, age, alarmed, state -> score, outside, known, ratio, lean, joint, new state."""
@@ -113,7 +116,7 @@ class Baseline:
             "names": list(self.names), "evidence": list(self.evidence), "deviation": list(self.deviation),
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,
             "threshold": 1.0, "budget": asdict(self.budget),
-            "rhythm": self.rhythm._asdict(), "state": state,
+            "rhythm": self.rhythm._asdict(), "sensors": self.sensors, "state": state,
         }  # fmt: skip
 
 
@@ -128,6 +131,10 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
     if not len(x):
         raise ModelError("there is no evidence of the machine running", "Let it run, then learning goes on by itself")
     names = tuple(evidence.names)
+    x = screen(names, x)
+    told = ~np.isnan(x[:, list(measured(names))]).all(1)  # where all is Bad nothing is missing of what was measured
+    x, time = x[told], time[told]
+    sensors = usual(names, time, x, settings.false_alarms_per_month)
     beat, held = Rhythm(steps=steps(names, x)), np.ones(len(names))
     if settings.indicator == "process":
         beat, held = rhythm(names, time, x), holds(names, x)
@@ -140,6 +147,8 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
     if settings.indicator == "vibration":
         model, judged = fit_vibration(names, x, budget)
         deviation = np.ones(len(judged))
+        tags = list(dict.fromkeys(Name.parse(name).tag for name in judged))
+        sensors["quiet"] = dict(zip(tags, model.growth_limit[0].tolist(), strict=True))
     else:
         model, judged = fit_process(names, x, budget, held)
         deviation = model.basis.deviation
@@ -147,6 +156,7 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
     return Baseline(
         model, names, tuple(judged), int(time[0]), int(time[-1]), len(x), settings,
         tuple(float(d) for d in deviation), {name: told for name, told in explained.items() if told}, budget, beat,
+        sensors,
     )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ _SAMPLES = (
     "SELECT time, value, status, kind FROM samples WHERE tag = (SELECT tag FROM tags WHERE id = ?) "
     "AND time >= ? AND time < ? ORDER BY time, rowid"
 )
+_OBSERVED = "FROM observations WHERE machine = ? AND indicator = ? AND time >= ? AND time < ?"
+_OBSERVED_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,30 @@ class SampleReader:
 
     def observations(self, machine: str, indicator: str, start: int, stop: int) -> Evidence:
         """Return what was computed from a machine's windows."""
+        parts = list(self.observed(machine, indicator, start, stop))
+        if not parts:
+            return Evidence(np.zeros(0, np.int64), (), np.zeros((0, 0), np.float32), [])
+        state = [state for part in parts for state in part.state]
+        time, values = (np.concatenate([getattr(part, name) for part in parts]) for name in ("time", "values"))
+        return Evidence(time, parts[0].names, values, state)
+
+    def observed(self, machine: str, indicator: str, start: int, stop: int) -> Iterator[Evidence]:
+        """Yield the same some rows at a time, all with the same names: weeks of it need not stand in memory."""
+        wanted = (machine, indicator, start, stop)
         with self._open() as tx:
-            names = {number: tuple(json.loads(text)) for number, text in tx.execute("SELECT * FROM feature_names")}
-            rows = tx.execute(
-                'SELECT time, state, names, "values" FROM observations '
-                "WHERE machine = ? AND indicator = ? AND time >= ? AND time < ? ORDER BY time, rowid",
-                (machine, indicator, start, stop),
-            ).fetchall()
-        used = dict.fromkeys(row[2] for row in rows)
-        union = tuple(dict.fromkeys(name for number in used for name in names[number]))
-        place = {number: [union.index(name) for name in names[number]] for number in used}
-        values = np.full((len(rows), len(union)), np.nan, np.float32)
-        for i, (_, _, number, blob) in enumerate(rows):
-            values[i, place[number]] = np.frombuffer(blob, "<f4")
-        time = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        return Evidence(time, union, values, [row[1] for row in rows])
+            sets = [row[0] for row in tx.execute(f"SELECT names, min(time) {_OBSERVED} GROUP BY 1 ORDER BY 2", wanted)]
+            told = {number: tuple(json.loads(text)) for number, text in tx.execute("SELECT * FROM feature_names")}
+            names = tuple(dict.fromkeys(name for number in sets for name in told[number]))
+            place = {number: [names.index(name) for name in told[number]] for number in sets}
+            cursor = tx.execute(f'SELECT time, state, names, "values" {_OBSERVED} ORDER BY time, rowid', wanted)
+            while rows := cursor.fetchmany(_OBSERVED_AT_ONCE):
+                yield _evidence(rows, names, place)
+
+    def observed_of(self) -> list[tuple[str, str, int]]:
+        """Return the machines and indicators that there are observations of, each with the time of the last."""
+        with self._open() as tx:
+            sql = "SELECT machine, indicator, max(time) FROM observations GROUP BY 1, 2 ORDER BY 1, 2"
+            return [(row[0], row[1], row[2]) for row in tx.execute(sql)]
 
     def read_waveforms(self, tag_id: str, limit: int = 20) -> list[tuple[int, Waveform]]:
         """Return the last `limit` waveforms of a tag with their source times, in the order in which they came."""
@@ -107,6 +118,18 @@ class SampleReader:
                 yield tx
             except sqlite3.Error as error:
                 raise translate(error, self.path) from error
+
+
+def _evidence(rows: list[Any], names: tuple[str, ...], place: dict[int, list[int]]) -> Evidence:
+    """Return rows of (time, state, set of names, values) as columns; `place` says where each set's values stand."""
+    values = np.full((len(rows), len(names)), np.nan, np.float32)
+    sets = np.fromiter((row[2] for row in rows), np.int64, len(rows))
+    for number in np.unique(sets).tolist():
+        at = np.flatnonzero(sets == number)
+        told = np.frombuffer(b"".join(rows[i][3] for i in at.tolist()), "<f4")
+        values[at[:, None], place[number]] = told.reshape(len(at), -1)
+    time = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+    return Evidence(time, names, values, [row[1] for row in rows])
 
 
 def _joined(chunks: list[Series]) -> Series:

@@ -434,7 +434,8 @@ def test_what_cannot_be_gone_back_to(bench, epoch):
     ):
         with pytest.raises(ModelError, match=told):
             made.assessor.roll_back("m1", indicator, version)
-    (made.learned / "m1" / "process-7.onnx").write_bytes(b"spoilt")
+    for suffix in ("onnx", "json"):
+        (made.learned / "m1" / f"process-7.{suffix}").write_bytes(b"spoilt")
     with pytest.raises(ModelRejected):
         made.assessor.roll_back("m1", "process", "7")
     assert made.assessor.refused == {}
@@ -491,7 +492,8 @@ def test_a_rollback_stays_where_a_later_until_had_made_the_newer_one(bench, epoc
     assert made.step(epoch + 302 * SECOND, pump(rng))["health"].model == "process-m1@1"
     made.assessor.relearn("m1", epoch)
     made.step(epoch + 303 * SECOND, pump(rng))
-    assert made.step(epoch + 304 * SECOND, pump(rng))["health"].model == "process-m1@3"
+    # From the same evidence the same is learned: it is that one again.
+    assert made.step(epoch + 304 * SECOND, pump(rng))["health"].model == "process-m1@2"
 
 
 def test_an_old_alarm_does_not_come_back_on_a_machine_that_is_learned_anew(bench, epoch):

@@ -67,6 +67,19 @@ def test_check(shoptwin: Any) -> None:
     }  # fmt: skip
 
 
+def test_check_says_that_models_were_changed(shoptwin: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Where the shipped models are not those that were signed, check says so, but for who wants them unsigned."""
+    monkeypatch.setattr("shoptwin.assess.shelf.PACKAGE", "shoptwin.assess")  # a package without a signed list
+    text = '[gateway]\nsite = "a"\nname = "b"\n'
+    path = tmp_path / "shoptwin.toml"
+    path.write_text(text)
+    [note] = json.loads(shoptwin("check", "--config", str(path), "--json").output)["notes"]
+    assert "the signature of the shipped models cannot be checked" in note
+    path.write_text(text + "[models]\nunsigned = true\n")
+    [note] = json.loads(shoptwin("check", "--config", str(path), "--json").output)["notes"]
+    assert note.startswith("models.unsigned runs models")
+
+
 def test_check_tag_lists(shoptwin: Any, tmp_path: Path) -> None:
     """Check names the lists that were read, tells what is made of each tag, and of inputs whose wire is watched."""
     path = tmp_path / "shoptwin.toml"

@@ -78,10 +78,11 @@ def test_wires_and_reports(load: Any) -> None:
 
 def test_notes(load: Any) -> None:
     """What is allowed but probably not meant is noted."""
-    text = DEVICE + '[[machine]]\nname = "m"\n[serve]\nmetrics = "0.0.0.0:9464"\n'
+    text = DEVICE + '[[machine]]\nname = "m"\n[models]\nunsigned = true\n[serve]\nmetrics = "0.0.0.0:9464"\n'
     assert [note.split(":")[0] for note in notes(load(text))] == [
         "device plc1 is read by no tag",
         "machine m has no tag",
+        "models.unsigned runs models that no release has signed",
         "serve.metrics listens on 0.0.0.0",
     ]
     assert "ISO 20816" in notes(load(DEVICE + '[[machine]]\nname = "m"\n' + TAG.format("v", "vibration", "")))[0]

@@ -69,6 +69,35 @@ def test_vibration_onnx_is_numpy(evidence, spectra):
     assert max(o["score"][0] for o in out) > 1
 
 
+def test_rows_of_nothing_do_not_count(evidence):
+    """A time in which all that is measured was Bad, though the load came, does not make a tag too seldom seen."""
+    rng, names = np.random.default_rng(5), ["flow:f:value", "pressure:p:value", "load:load:value"]
+    rows = np.column_stack([rng.normal(size=(300, 2)), np.full(300, 50.0)])
+    rows[100:220, :2] = np.nan
+    baseline = fit(evidence(names, rows), PROCESS)
+    assert baseline.evidence == ("flow:f:value", "pressure:p:value")
+    assert baseline.rows <= 180
+
+
+EDGES = {
+    "nothing": np.nan, "zero": 0.0, "minus zero": -0.0, "huge": 1e30, "hugely negative": -1e30, "tiny": 1e-38,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("kind", ["process", "vibration"])
+def test_onnx_is_numpy_at_the_edges(evidence, spectra, kind, edge):
+    """Rows of nothing, of zeros and of numbers that no machine measures score the same, alone and in between."""
+    names, rows = spectra(np.random.default_rng(4), loads=(0.0, 30.0))
+    if kind == "process":
+        names, rows = ["flow:f:value", "pressure:p:value", "load:load:value"], rows[:, [0, 1, -1]]
+    baseline = fit(evidence(names, rows), Settings(kind))
+    odd = np.full_like(rows[0], EDGES[edge])
+    mixed = np.where(np.arange(len(odd)) % 2, rows[0], odd)
+    out = both_ways(baseline, [odd, rows[0], mixed, odd, odd, rows[1], rows[2]])
+    assert all(np.isfinite(o["score"]).all() for o in out if edge in {"nothing", "zero", "minus zero", "tiny"})
+
+
 def test_vibration_without_a_load_is_numpy_too(evidence, spectra):
     """Without any context the fine look is not taken and growth alone is judged, in both."""
     names, rows = spectra(np.random.default_rng(2), loads=(0.0,))

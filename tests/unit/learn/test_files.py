@@ -85,13 +85,19 @@ def test_old_versions_are_dropped_in_the_end(tmp_path, baseline):
     assert len(list((tmp_path / "m").glob("process-*.json"))) == KEPT
 
 
-def test_what_a_power_cut_leaves_is_ignored(tmp_path, baseline):
-    """A file that was being written when the power went is no version; one without its manifest tells nothing."""
+def test_what_a_power_cut_leaves_is_no_version(tmp_path, baseline):
+    """A half-written file and a model without its manifest are no version, and go when the next one is written."""
     kept(tmp_path, "m", baseline, 0)
     (tmp_path / "m" / ".process-2.onnx.new").write_bytes(b"half")
-    (tmp_path / "m" / "process-2.onnx").write_bytes(b"whole, but without manifest and pointer")
-    assert listing(tmp_path, "m", "process", "1")[1] == Version("process", "2", False)
-    assert kept(tmp_path, "m", baseline, 0) == "3"
+    (tmp_path / "m" / "process-2.onnx").write_bytes(b"whole, but without its manifest")
+    (tmp_path / "m" / "vibration-7.onnx").write_bytes(b"somebody else's")
+    assert versions(tmp_path, "m", "process") == [1]
+    (tmp_path / "m" / "process-3.onnx").write_bytes(b"another")
+    assert kept(tmp_path, "m", baseline, 0) == "2"
+    assert {p.name for p in (tmp_path / "m").iterdir() if not p.name.endswith(".lock")} == {
+        "process-1.json", "process-1.onnx", "process-2.json", "process-2.onnx", "vibration-7.onnx",
+    }  # fmt: skip
+    assert load(tmp_path, "m", "process", "2").version == "2"
 
 
 @pytest.mark.parametrize("damage", ["hash", "shape", "manifest", "absent"])
