@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: help install demo test test-all faults check format bench soak models lock clean
+.PHONY: help install demo test test-all faults check format bench soak trial models lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -48,6 +48,9 @@ bench: $(READY)   ## the numbers, as ratios against named baselines: a table, an
 
 soak: $(READY)    ## the long ones: 10,000 tags for ten minutes, flapping devices for an hour; build/soak.json
 	$(BIN)/python benchmarks --soak $(ARGS)
+
+trial: $(READY)   ## 1,200 machine-months of faults on the practice plant; ARGS="--seeds 2 --misses" for a short one
+	$(BIN)/python models/training/plant_trial.py $(ARGS)
 
 models: $(READY)  ## build the shipped models anew, to the same bytes
 	$(BIN)/python models/training/build.py $(ARGS)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shoptwin.sdk import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SWAPPED = "sensor-swapped"
 SHARP = 4.0
 """How exponential the growth of `exponential` is: at half the time it has reached 12 %."""
 
@@ -27,15 +32,30 @@ KINDS = {
         FaultKind("bearing-outer", "spalling of the bearing's outer race", "exponential"),
         FaultKind("bearing-inner", "spalling of the bearing's inner race", "exponential"),
         FaultKind("bearing-ball", "spalling of a ball", "exponential"),
+        FaultKind("bearing-cage", "the bearing's cage breaks: its balls run unevenly and rub", "exponential"),
         FaultKind("imbalance", "the rotor loses its balance"),
         FaultKind("misalignment", "the coupling gets out of line"),
+        FaultKind("looseness", "the foot's bolts come loose: harmonics and half harmonics of the speed"),
+        FaultKind("gear-tooth", "a tooth of the pinion cracks: a blow a turn, side bands of the mesh", "exponential"),
+        FaultKind("lubrication", "the bearing runs dry: 20 dB more noise at high frequencies, and heat"),
+        FaultKind("rotor-bar", "bars of the rotor break: more slip, swinging currents, side bands of the speed"),
+        FaultKind("phase-imbalance", "the supply's phases differ by up to 4 %: uneven currents, heat, twice the mains"),
         FaultKind("fan", "the cooling fan clogs, until a sixth of the air is left"),
+        FaultKind("belt-slip", "the belt slips: the spindle lags 6 % behind its setpoint, and gets warm"),
+        FaultKind("tool-wear", "the tool is worn beyond its life: force, power and vibration rise"),
+        FaultKind("friction", "the guideways run dry: the axes need more current for the same work"),
+        FaultKind("coolant-filter", "the coolant's filter clogs: the flow halves, the pressure before it rises"),
+        FaultKind("pump-wear", "the coolant pump cavitates and wears: flow and pressure fall and flutter"),
         FaultKind("heater", "a heating element fails: the seal no longer reaches its setpoint"),
         FaultKind("leak", "compressed air leaks: the pressure falls, the power rises"),
         FaultKind("more-rejects", "bad material: more rejects, though every process value is right"),
         FaultKind("sensor-stuck", "a sensor shows the same value for ever", sensor=True),
         FaultKind("sensor-spikes", "a loose contact: a sensor jumps, more and more often", sensor=True),
         FaultKind("sensor-drift", "a sensor reads higher and higher, up to a fifth", sensor=True),
+        FaultKind(
+            "sensor-clipped", "a converter saturates: a sensor shows no more than a part of its range", sensor=True
+        ),
+        FaultKind("sensor-swapped", "two sensors were put back the wrong way round: one shows the other", sensor=True),
     )
 }
 
@@ -61,11 +81,18 @@ class Fault:
 
 
 class Faults:
-    """The faults of one machine. `supported` are the kinds that it can have, sensor faults apart."""
+    """The faults of one machine. `supported` are the kinds that it can have, sensor faults apart.
 
-    def __init__(self, supported: tuple[str, ...], sensors: tuple[str, ...]) -> None:
-        self.supported = (*supported, *(kind.name for kind in KINDS.values() if kind.sensor))
-        self._sensors = sensors
+    `twins` are the sensors that can be swapped, each with the other.
+    """
+
+    def __init__(
+        self, supported: tuple[str, ...], sensors: Iterable[str], twins: Mapping[str, str] | None = None
+    ) -> None:
+        of_sensors = [kind.name for kind in KINDS.values() if kind.sensor and (twins or kind.name != SWAPPED)]
+        self.supported = (*supported, *of_sensors)
+        self._sensors = tuple(sensors)
+        self._twins = tuple(twins or ())
         self._active: dict[tuple[str, str], Fault] = {}
 
     def inject(self, name: str, now: int, over: int = 0, growth: str = "", tag: str = "") -> Fault:
@@ -80,9 +107,10 @@ class Faults:
         if tag and not kind.sensor:
             raise ConfigError(f"{name} befalls the machine, not a tag", "Leave the tag out", code="plant")
         if kind.sensor:
-            tag = tag or self._sensors[0]
-            if tag not in self._sensors:
-                raise ConfigError(f"there is no sensor {tag!r}", f"One of: {', '.join(self._sensors)}", code="plant")
+            able = self._twins if name == SWAPPED else self._sensors
+            tag = tag or able[0]
+            if tag not in able:
+                raise ConfigError(f"there is no sensor {tag!r}", f"One of: {', '.join(able)}", code="plant")
         fault = Fault(kind, now, over, growth or kind.growth, tag)
         self._active[name, tag] = fault
         return fault

@@ -29,7 +29,7 @@ class PlantTag:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A new value of a tag at a plant time (ns UTC). A waveform is a list of floats in the tag's unit."""
+    """A new value of a tag at a plant time (ns UTC). A waveform is an array of floats in the tag's unit."""
 
     tag: str
     value: Any

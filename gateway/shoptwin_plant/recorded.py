@@ -92,7 +92,7 @@ class Recorded:
         for name, value in zip(self.recording.scalars, row.scalars.tolist(), strict=True):
             yield Update(name, value, time, StatusCode.BAD_NO_DATA if math.isnan(value) else StatusCode.GOOD)
         for name, wave in row.waves.items():
-            yield Update(name, wave.physical().tolist(), time)
+            yield Update(name, wave.physical(), time)
 
 
 def _describe(path: Path, recording: Recording) -> tuple[str, tuple[PlantTag, ...], int | None]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from asyncua import ua
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
@@ -97,10 +98,11 @@ class OpcUaPlant:
 
 def _value(update: Update, kind: ua.VariantType, now: ua.DateTime) -> ua.DataValue:
     """Return an update as OPC UA says it; without a value where it is Bad."""
-    if update.status & StatusCode.BAD or (isinstance(update.value, float) and math.isnan(update.value)):
+    value = update.value.tolist() if isinstance(update.value, np.ndarray) else update.value
+    if update.status & StatusCode.BAD or (isinstance(value, float) and math.isnan(value)):
         return _nothing(update.status or StatusCode.BAD_NO_DATA, update.time)
     return ua.DataValue(
-        ua.Variant(update.value, kind, is_array=kind is ua.VariantType.Float),
+        ua.Variant(value, kind, is_array=kind is ua.VariantType.Float),
         StatusCode=ua.StatusCode(ua.UInt32(update.status)), SourceTimestamp=_moment(update.time), ServerTimestamp=now,
     )  # fmt: skip
 

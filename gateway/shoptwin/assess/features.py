@@ -132,6 +132,7 @@ class Features:
             for w in windows
             for tag in layouts[w.machine].waveforms
             if tag in w.waveforms and w.fresh.intersection(layouts[w.machine].waveforms)
+            if w.state is not MachineState.OFF  # then nothing is judged or learned: the night costs no inference
         ]
         if self.waves is None or not wanted:
             return {}

@@ -1,4 +1,4 @@
-"""Vibration of a machine on a rolling bearing: shaft harmonics, defect impulses, resonances and noise.
+"""Vibration of a machine on a rolling bearing: defect impulses, resonances and noise, and what turns with the shaft.
 
 The defect model follows Randall and Antoni, "Rolling element bearing diagnostics - a tutorial", Mechanical Systems and
 Signal Processing 25 (2011): impulses at the geometry's frequencies whose spacing slips at random, modulated by the load
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoptwin_plant.physics.shaft import GRAVITY, NOMINAL, vibration
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE = 25_600.0
 """Hz."""
 SAMPLES = 8192
-GRAVITY = 9.80665
-"""m/s2 in one g."""
 SLIP = 0.01
 """Standard deviation of the spacing between two impulses, as a share of it."""
 _LEAD = 1024
@@ -30,8 +30,10 @@ _MODES = ((480.0, 0.05, 0.25), (3200.0, 0.03, 1.0), (5400.0, 0.04, 0.5))
 """Modes of the structure: frequency in Hz, damping ratio, share of an impulse of 1 g."""
 _FULL_IMPULSE = 11.0
 """Height in g of an impulse at full severity, nominal speed and full load."""
-_NOMINAL = 24.7
-"""Speed in Hz that the amplitudes are for; forces of unbalance and impact grow with its square."""
+_CRACKED_TOOTH = 6.0
+"""Height in g of the blow of a tooth about to break, at nominal speed and full load."""
+_UNEVEN = 0.12
+"""Standard deviation of the spacing of what an ill cage guides, as a share of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,19 @@ class Condition:
     ball: float = 0.0
     imbalance: float = 0.0
     misalignment: float = 0.0
+    cage: float = 0.0
+    looseness: float = 0.0
+    tooth: float = 0.0
+    dry: float = 0.0
+    """How badly it is lubricated."""
+    phases: float = 0.0
+    """How uneven the supply's phases are."""
+    bars: float = 0.0
+    """How many of the rotor's bars are broken."""
+    balance: float = 1.0
+    """How much of its usual unbalance a healthy rotor has."""
+    cold: float = 0.0
+    """How stiff the grease is."""
 
 
 def waveform(
@@ -96,9 +111,13 @@ def waveform(
         return still.astype(np.float32)
     worn = max(condition.outer, condition.inner, condition.ball)
     hits = _defects(condition, rng, geometry, n)
-    rough = 0.05 * (0.6 + 0.8 * condition.load) * (1 + 2.0 * worn**2)
-    spectrum = white * (floor * 0.12 + ring * rough) + np.fft.rfft(hits) * ring
-    total = np.fft.irfft(spectrum, n)[_LEAD:] + _shaft(condition, rng, samples)
+    rough = 0.05 * (0.6 + 0.8 * condition.load) * (1 + 2.0 * worn**2 + 4.0 * condition.cage**2)
+    # Metal on metal: 8 dB more friction noise is a lack of grease, 20 dB the end (guides to ultrasonic greasing).
+    rough *= 10.0**condition.dry * (1 - 0.3 * condition.cold)
+    spectrum = white * (floor * 0.12 + ring * rough)
+    if hits.any():
+        spectrum += np.fft.rfft(hits) * ring
+    total = np.fft.irfft(spectrum, n)[_LEAD:] + vibration(condition, rng, samples, RATE)
     return total.astype(np.float32)
 
 
@@ -106,15 +125,17 @@ def _defects(condition: Condition, rng: np.random.Generator, geometry: Geometry,
     """Return the impulses of all defects, in g, float64 [n]."""
     hits = np.zeros(n)
     kinds = (
-        (condition.outer, geometry.bpfo, 0.0, False),
-        (condition.inner, geometry.bpfi, 1.0, True),
-        (condition.ball, 2 * geometry.bsf, geometry.ftf, True),
+        (condition.outer, geometry.bpfo, 0.0, False, SLIP, _FULL_IMPULSE),
+        (condition.inner, geometry.bpfi, 1.0, True, SLIP, _FULL_IMPULSE),
+        (condition.ball, 2 * geometry.bsf, geometry.ftf, True, SLIP, _FULL_IMPULSE),
+        (condition.cage, geometry.bpfo, geometry.ftf, True, _UNEVEN, _FULL_IMPULSE / 2),
+        (condition.tooth, 1.0, 0.0, False, 0.0, _CRACKED_TOOTH),
     )
-    strength = _FULL_IMPULSE * (0.5 + 0.5 * condition.load) * (condition.speed / _NOMINAL) ** 2
-    for severity, order, turns, moves in kinds:
+    for severity, order, turns, moves, slip, full in kinds:
         if severity <= 0:
             continue
-        times = impulse_times(order * condition.speed, n / RATE, rng)
+        times = impulse_times(order * condition.speed, n / RATE, rng, slip)
+        strength = full * (0.5 + 0.5 * condition.load) * (condition.speed / NOMINAL) ** 2
         height = strength * severity**1.3 * rng.lognormal(0.0, 0.15, len(times))
         if moves:  # through the load zone: with the shaft for the inner race, with the cage for a ball
             angle = 2 * np.pi * (turns * condition.speed * times + rng.random())
@@ -123,10 +144,12 @@ def _defects(condition: Condition, rng: np.random.Generator, geometry: Geometry,
     return hits
 
 
-def impulse_times(frequency: float, seconds: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return when a defect strikes, in seconds: `frequency` Hz on average, each spacing off by `SLIP`."""
+def impulse_times(
+    frequency: float, seconds: float, rng: np.random.Generator, slip: float = SLIP
+) -> NDArray[np.float64]:
+    """Return when a defect strikes, in seconds: `frequency` Hz on average, each spacing off by the share `slip`."""
     count = int(frequency * seconds * 1.1) + 4
-    spacing = (1 + SLIP * rng.standard_normal(count)) / frequency
+    spacing = (1 + slip * rng.standard_normal(count)) / frequency
     times = np.cumsum(spacing) - spacing[0] * rng.random()
     inside: NDArray[np.float64] = times[(times >= 0) & (times < seconds)]
     return inside
@@ -151,24 +174,6 @@ def place(target: NDArray[np.float64], at: NDArray[np.float64], height: NDArray[
     np.add.at(target, whole[inside] + 1, (height * part)[inside])
 
 
-def _shaft(condition: Condition, rng: np.random.Generator, samples: int) -> NDArray[np.float64]:
-    """Return what turns with the shaft and the field, in g: amplitudes are peak velocities in mm/s."""
-    forced = (condition.speed / _NOMINAL) ** 2
-    lines = (
-        (condition.speed, (1.2 + 9.0 * condition.imbalance + 1.5 * condition.misalignment) * forced),
-        (2 * condition.speed, (0.4 + 6.0 * condition.misalignment) * forced),
-        (3 * condition.speed, (0.2 + 1.5 * condition.misalignment) * forced),
-        (100.0, 0.15 + 0.2 * condition.load),
-    )
-    time = np.arange(samples) / RATE
-    total = np.zeros(samples)
-    turn = 2 * np.pi * rng.random()
-    for order, (frequency, velocity) in enumerate(lines, 1):
-        acceleration = velocity / 1000 * 2 * np.pi * frequency / GRAVITY
-        total += acceleration * np.cos(2 * np.pi * frequency * time + order * turn)
-    return total
-
-
 @lru_cache(maxsize=4)
 def _responses(n: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
     """Return, for a transform of n samples, how the structure rings, and the shape of the sensor's noise."""
@@ -183,13 +188,20 @@ def _responses(n: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
 
 def velocity_rms(samples: NDArray[np.float32], rate: float, low: float = 10.0, high: float = 1000.0) -> float:
     """Return the vibration severity of ISO 20816-1 in mm/s: rms velocity from `low` to `high` Hz, of samples in g."""
-    n = len(samples)
-    window = np.hanning(n)
+    window, band, weight = _velocity(len(samples), rate, low, high)
     spectrum = np.fft.rfft((samples - samples.mean()) * window)
+    return float(np.linalg.norm(np.abs(spectrum[band]) * weight))
+
+
+@lru_cache(maxsize=4)
+def _velocity(n: int, rate: float, low: float, high: float) -> tuple[NDArray[np.float64], slice, NDArray[np.float64]]:
+    """Return a window [n], the band of its transform, and what makes an rms velocity in mm/s of each line there."""
+    window = np.hanning(n)
     frequencies = np.fft.rfftfreq(n, 1 / rate)
-    band = (frequencies >= low) & (frequencies <= high)
-    velocity = np.abs(spectrum[band]) * GRAVITY * 1000 / (2 * np.pi * frequencies[band])
-    return float(np.sqrt(2 * np.sum(velocity**2) / (n * np.sum(window**2))))
+    first, last = np.searchsorted(frequencies, (low, high * (1 + 1e-12)))
+    band = slice(int(first), int(last))
+    scale = GRAVITY * 1000 * math.sqrt(2 / (n * float(np.sum(window**2))))
+    return window, band, np.asarray(scale / (2 * np.pi * frequencies[band]), np.float64)
 
 
 def acceleration_rms(samples: NDArray[np.float32]) -> float:

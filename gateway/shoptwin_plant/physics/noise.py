@@ -35,18 +35,18 @@ class Noise:
 
 
 class Wander:
-    """A value that wanders about its mean (Ornstein-Uhlenbeck process), stepped once a second.
+    """A value that wanders about its mean (Ornstein-Uhlenbeck process), stepped every `stride` seconds.
 
     `deviation` is its standard deviation in the long run, `seconds` the time in which it forgets.
     """
 
-    def __init__(self, mean: float, deviation: float, seconds: float) -> None:
+    def __init__(self, mean: float, deviation: float, seconds: float, stride: int = 1) -> None:
         self.mean = mean
         self.value = mean
-        self._keep = math.exp(-1 / seconds)
+        self._keep = math.exp(-stride / seconds)
         self._kick = deviation * math.sqrt(1 - self._keep**2)
 
     def step(self, normal: float) -> float:
-        """Go on by one second with a standard normal number; return the new value."""
+        """Go on by one stride with a standard normal number; return the new value."""
         self.value = self.mean + self._keep * (self.value - self.mean) + self._kick * normal
         return self.value

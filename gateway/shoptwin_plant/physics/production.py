@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoptwin_plant.physics.life import DAY, Life
 from shoptwin_plant.physics.noise import generator
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
-DAY = 86_400
 HOUR = 3600
+_FIRST_ORDER, _SECOND_ORDER = (3 * HOUR, 7 * HOUR), (9 * HOUR, 13 * HOUR)
+"""When in a day the machine turns to another order, at the earliest and at the latest."""
 
 
 class State(IntEnum):
@@ -27,6 +31,11 @@ class State(IntEnum):
     IDLE = 2
     PRODUCING = 3
     DOWN = 4
+
+
+if TYPE_CHECKING:
+    Plan: TypeAlias = tuple[tuple[int, State], ...]
+    # second of the day -> state from then on
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Habits:
     wait: float = 40.0
 
 
-PLAN = (
+PLAN: Plan = (
     (0, State.PRODUCING), (4 * HOUR, State.IDLE), (4 * HOUR + 1800, State.PRODUCING),
     (8 * HOUR, State.IDLE), (8 * HOUR + 600, State.PRODUCING), (12 * HOUR, State.IDLE),
     (12 * HOUR + 1800, State.PRODUCING), (16 * HOUR, State.STANDBY), (16 * HOUR + 1200, State.OFF),
@@ -55,10 +64,11 @@ PLAN = (
 
 
 class Schedule:
-    """The states of one machine over all days, and when each part is done; both depend on seed and name alone."""
+    """The states of one machine over all days, its orders, and when each part is done; by seed, name and life alone."""
 
-    def __init__(self, seed: int, name: str, habits: Habits) -> None:
-        self._seed, self._name, self._habits = seed, name, habits
+    def __init__(self, seed: int, name: str, habits: Habits, life: Life | None = None) -> None:
+        self._seed, self._name, self._habits, self._life = seed, name, habits, life or Life()
+        self._orders: dict[int, tuple[list[float], list[int]]] = {}
         self._days: dict[int, _Day] = {}
 
     def state(self, second: float) -> State:
@@ -66,10 +76,24 @@ class Schedule:
         day = self._day(int(second // DAY))
         return day.states[bisect_right(day.begins, second) - 1]
 
+    def product(self, second: float) -> int:
+        """Return the number of the product that is made, counted from 0."""
+        if self._life.products == 1:
+            return 0
+        day = int(second // DAY)
+        if day not in self._orders:
+            self._orders = {day: self._draw(day)}
+        begins, products = self._orders[day]
+        return products[bisect_right(begins, second) - 1]
+
     def parts(self, after: float, until: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the parts done in (after, until]: their seconds, and for each a number in [0, 1) that is its luck."""
         after = max(after, 0.0)
         times, luck = [], []
+        if after // DAY == until // DAY:
+            day = self._day(int(until // DAY))
+            first, last = day.parts.searchsorted((after, until), "right")
+            return day.parts[first:last], day.luck[first:last]
         for number in range(int(after // DAY), int(until // DAY) + 1):
             day = self._day(number)
             first, last = np.searchsorted(day.parts, [after, until], "right")
@@ -81,8 +105,22 @@ class Schedule:
         if number not in self._days:
             for old in [n for n in self._days if n < number - 1]:
                 del self._days[old]
-            self._days[number] = _make_day(number, self._habits, generator(self._seed, self._name, "day", number))
+            works = [self._life.works(self._seed, day) for day in (number, number + 1)]
+            rng = generator(self._seed, self._name, "day", number)
+            self._days[number] = _make_day(number, self._habits, _plan(*works), rng)
         return self._days[number]
+
+    def _draw(self, number: int) -> tuple[list[float], list[int]]:
+        """Draw the orders of a day: when each begins, and its product."""
+        rng, begin = generator(self._seed, self._name, "orders", number), float(number * DAY)
+        begins = [begin, begin + rng.uniform(*_FIRST_ORDER), begin + rng.uniform(*_SECOND_ORDER)]
+        return begins, rng.integers(self._life.products, size=len(begins)).tolist()
+
+
+def _plan(today: bool, tomorrow: bool) -> Plan:
+    """Return the plan of a day: a machine is off on a free one, and warms up only before one of work."""
+    plan = PLAN if today else ((0, State.OFF), PLAN[-1])
+    return plan if tomorrow else plan[:-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,11 +131,11 @@ class _Day:
     luck: NDArray[np.float64]
 
 
-def _make_day(number: int, habits: Habits, rng: np.random.Generator) -> _Day:
+def _make_day(number: int, habits: Habits, plan: Plan, rng: np.random.Generator) -> _Day:
     """Draw one day: the plan, broken by stops and waits, and the parts of what is left of producing."""
     begins: list[float] = []
     states: list[State] = []
-    for (begin, state), (end, _) in zip(PLAN, (*PLAN[1:], (DAY, State.OFF)), strict=True):
+    for (begin, state), (end, _) in zip(plan, (*plan[1:], (DAY, State.OFF)), strict=True):
         at = float(begin)
         while state is State.PRODUCING and at < end:
             begins.append(at)
@@ -118,7 +156,7 @@ def _make_day(number: int, habits: Habits, rng: np.random.Generator) -> _Day:
         for begin, end, state in zip(begins, ends, states, strict=True)
         if state is State.PRODUCING
     ]
-    parts = np.concatenate(made) + number * DAY
+    parts = np.concatenate([np.empty(0), *made]) + number * DAY
     return _Day([begin + number * DAY for begin in begins], states, parts, rng.random(len(parts)))
 
 
