@@ -18,6 +18,8 @@ class PlantOptions:
     """Plant seconds a real second."""
     epoch: int | None = None
     """Plant time at the start, ns UTC. None: now for simulated machines, the first row's time for recordings."""
+    calendar: bool = False
+    """Whether simulated machines have weekends, orders for several products, seasons and cold starts."""
     recordings: tuple[Path, ...] = ()
     """Directories of recordings to serve; empty: the three simulated machines."""
     modbus_port: int = 0

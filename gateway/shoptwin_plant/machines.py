@@ -9,11 +9,12 @@ from shoptwin_plant.packer import Packer
 from shoptwin_plant.press import Press
 
 if TYPE_CHECKING:
+    from shoptwin_plant.physics.life import Life
     from shoptwin_plant.simulated import Simulated
 
 __all__ = ["Mill", "Packer", "Press", "simulated"]
 
 
-def simulated(seed: int, epoch: int, rate: float) -> tuple[Simulated, ...]:
+def simulated(seed: int, epoch: int, rate: float, life: Life | None = None) -> tuple[Simulated, ...]:
     """Return the three machines as they are when the plant starts."""
-    return Press(seed, epoch, rate), Mill(seed, epoch, rate), Packer(seed, epoch, rate)
+    return Press(seed, epoch, rate, life), Mill(seed, epoch, rate, life), Packer(seed, epoch, rate, life)

@@ -27,8 +27,8 @@ class Mill(Simulated):
     name = "mill-5"
     supported = ("fan", "belt-slip", "tool-wear", "friction", "coolant-filter", "pump-wear")
     sensors: ClassVar = {
-        "spindle_temp": (20.0, 65.0), "housing_temp": (20.0, 50.0), "ambient": (10.0, 32.0), "power": (0.0, 9.0),
-        "load": (0.0, 80.0), "fan_current": (0.0, 1.9), "coolant_flow": (0.0, 21.0), "spindle_speed": (0.0, 7600.0),
+        "spindle_temp": (18.0, 52.0), "housing_temp": (18.0, 40.0), "ambient": (12.0, 28.0), "power": (0.0, 8.0),
+        "load": (0.0, 76.0), "fan_current": (0.0, 1.8), "coolant_flow": (0.0, 20.0), "spindle_speed": (0.0, 7500.0),
     }  # fmt: skip
     twins: ClassVar = {"spindle_temp": "housing_temp"}
     habits = Habits(cycle=90.0, spread=0.06)
@@ -63,6 +63,8 @@ class Mill(Simulated):
         super().__init__(seed, epoch, rate, life, stride)
         self._cut = Wander(self._orders[0][0], 0.08, 600, stride)
         self._gain = Wander(1.0, self.life.wander, 8 * 3600, stride)
+        self._mains = Wander(1.0, self.life.wander / 3, 2 * 3600, stride)
+        self._fluid = Wander(1.0, self.life.wander / 2, 4 * 3600, stride)
         self._load = 0.0
         self._air = 1.0
         self._ill: dict[str, float] = {}
@@ -84,6 +86,8 @@ class Mill(Simulated):
         self._cut.mean = self._orders[self.product][0]
         cut = self._cut.step(normal[0])
         self._gain.step(normal[7])
+        self._mains.step(normal[8])
+        self._fluid.step(normal[14])
         self._load = cut * self._force() if self.state is State.PRODUCING else 0.0
         self._ambient = self.hall.at(now)
         self._air = (1 - 0.85 * self._ill.get("fan", 0.0)) if self.state in RUNNING else 0.0
@@ -117,7 +121,7 @@ class Mill(Simulated):
         if self.state not in RUNNING:
             return 0.02 * abs(normal[11]), 0.01 * abs(normal[12])
         worn = self._ill.get("pump-wear", 0.0)
-        flow = 20.0 * (1 - 0.55 * self._clogged) * (1 - 0.35 * worn)
+        flow = 20.0 * self._fluid.value * (1 - 0.55 * self._clogged) * (1 - 0.35 * worn)
         pressure = 6.0 * (1 + 0.4 * self._clogged) * (1 - 0.4 * worn)
         flutter = 1 + 6 * worn
         return flow + 0.15 * flutter * normal[11], pressure + 0.05 * flutter * normal[12]
@@ -138,7 +142,7 @@ class Mill(Simulated):
         flow, pressure = self._coolant(normal)
         slips = 0.002 * self._load + 0.06 * self._ill.get("belt-slip", 0.0) * (0.3 + self._load)
         axes = 1.2 if self.state is State.IDLE else 2.4 + 2.0 * self._load if self.state is State.PRODUCING else 0.0
-        axes *= 1 + self._stiff() + 0.6 * self._ill.get("friction", 0.0)
+        axes *= self._mains.value * (1 + self._stiff() + 0.6 * self._ill.get("friction", 0.0))
         return {
             "spindle_temp": self._temperature[0] + 0.08 * normal[1],
             "housing_temp": self._temperature[1] + 0.08 * normal[2],
@@ -146,7 +150,7 @@ class Mill(Simulated):
             "power": self._power() * (1 + 0.015 * normal[4]),
             "load": max(0.0, 100 * self._load + (0.8 * normal[5] if turning else 0.0)),
             # a clogged fan moves less air and so needs less: the current falls by a tenth of what the air does
-            "fan_current": (0.9 + 0.1 * self._air) * 1.8 + 0.02 * normal[6] if turning else 0.0,
+            "fan_current": (0.9 + 0.1 * self._air) * 1.8 * self._mains.value + 0.02 * normal[6] if turning else 0.0,
             "parts": self._parts,
             "spindle_speed": setpoint * (1 - slips) + 4 * normal[9] if turning else 0.0,
             "speed_setpoint": setpoint,

@@ -20,7 +20,7 @@ class Packer(Simulated):
 
     name = "packer-2"
     supported = ("heater", "leak", "more-rejects")
-    sensors: ClassVar = {"seal_temp": (60.0, 168.0), "pressure": (0.0, 6.2), "power": (0.0, 4.4)}
+    sensors: ClassVar = {"seal_temp": (60.0, 168.0), "pressure": (0.0, 6.1), "power": (0.0, 4.3)}
     habits = Habits(cycle=1.5, spread=0.05, stop_every=2 * 3600, stop=180)
     tags = (
         PlantTag("count", "count", "", ValueKind.U8),
@@ -42,6 +42,7 @@ class Packer(Simulated):
         super().__init__(seed, epoch, rate, life, stride)
         self._heat = Wander(0.0, 1.2, 90, stride)
         self._air = Wander(6.0, 0.06, 60, stride)
+        self._net = Wander(0.0, 3 * self.life.wander, 2 * 3600, stride)
         # the bar's 60 s, a second at a time, and what that comes to in a longer stride
         self._follows = 1 / 60 if stride == 1 else 1 - math.exp(-stride / 60)
         self._temperature = self.setpoint
@@ -62,7 +63,9 @@ class Packer(Simulated):
         hot = self.state not in {State.OFF, State.STANDBY}
         target = self.setpoint + wander - 25 * self.severity("heater", now) if hot else 60.0
         self._temperature += (target - self._temperature) * self._follows
-        self._pressure = air - 1.3 * self._leak  # of the hall's net, which stays up at night
+        self._pressure = (
+            air + self._net.step(normal[5]) - 1.3 * self._leak
+        )  # of the hall's net, which stays up at night
         self._make(second, 4.0 * self.severity("more-rejects", now))
 
     def _make(self, second: int, extra: float) -> None:

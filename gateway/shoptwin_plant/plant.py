@@ -15,6 +15,7 @@ from shoptwin_plant.control import Desk, ask, control
 from shoptwin_plant.faults import KINDS, Faults
 from shoptwin_plant.info import ClockInfo, MachineInfo, PlantInfo, PlantOptions, TagInfo
 from shoptwin_plant.machines import simulated
+from shoptwin_plant.physics.life import calendar
 from shoptwin_plant.recorded import Recorded
 from shoptwin_plant.registers import ENDED, RUNNING, Registers, node_address
 
@@ -91,7 +92,8 @@ class _Run:
         if rate > FASTEST_SIMULATION:
             hint = f"Simulated machines run at most {FASTEST_SIMULATION:g} times as fast as the wall clock"
             raise ConfigError(f"the rate {rate:g} is too fast", hint, code="plant")
-        return simulated(self._options.seed, self._epoch, rate)
+        life = calendar(self._epoch) if self._options.calendar else None
+        return simulated(self._options.seed, self._epoch, rate, life)
 
     async def serve(self, ready: Callable[[PlantInfo], None]) -> None:
         from shoptwin_plant.serve_modbus import modbus_rtu, modbus_tcp  # noqa: PLC0415 - heavy, so only when serving

@@ -41,11 +41,12 @@ class Press(Simulated):
     name = "press-3"
     supported = (*_CONDITION, "fan")
     sensors: ClassVar = {
-        "motor_temp": (25.0, 85.0), "speed": (1300.0, 1500.0), "load": (0.0, 80.0), "power": (0.0, 24.0),
-        "current_l1": (0.0, 45.0),
+        "motor_temp": (20.0, 68.0), "speed": (0.0, 1485.0), "load": (0.0, 75.0), "power": (0.0, 20.0),
+        "current_l1": (0.0, 36.0),
     }  # fmt: skip
     twins: ClassVar = {"motor_temp": "ambient"}
     habits = Habits(cycle=4.0)
+    columns = 14
     tags = (
         PlantTag("acc", "waveform", "g", ValueKind.WAVEFORM, bearing.RATE, bearing.SAMPLES),
         PlantTag("vib_velocity", "vibration", "mm/s"),
@@ -78,13 +79,14 @@ class Press(Simulated):
         self._order = Wander(self._orders[0], 0.05, 1200, stride)
         self._gain = Wander(1.0, self.life.wander, 8 * 3600, stride)
         self._balance = Wander(1.0, 3 * self.life.wander, 3 * 3600, stride)
+        self._mains = Wander(1.0, self.life.wander / 3, 2 * 3600, stride)
         self._load = 0.0
         self._ambient = self.hall.at(epoch)
         self._temperature = self._thermal.steady(self._losses(0.62, True), self._ambient, 1.0)
         self._oil = self._temperature[1]
         self._ill: dict[str, float] = {}
         self._strokes = 0
-        self._burst: tuple[int, bearing.Condition] | None = None
+        self._burst: tuple[int, bearing.Condition, float] | None = None
 
     @staticmethod
     def _losses(load: float, turning: bool) -> float:
@@ -96,6 +98,7 @@ class Press(Simulated):
         order = self._order.step(normal[0])
         self._gain.step(normal[9])
         self._balance.step(normal[10])
+        self._mains.step(normal[12])
         self._load = order if self.state is State.PRODUCING else 0.08 if self.state is State.IDLE else 0.0
         self._ambient = self.hall.at(now)
         self._ill = {fault.kind.name: fault.severity(now) for fault in self.faults.active()}
@@ -113,10 +116,10 @@ class Press(Simulated):
             condition = bearing.Condition(
                 speed, self._load, **ill, balance=self._balance.value, cold=self._cold() if self.life.cold else 0.0
             )
-            self._burst = second, condition
+            self._burst = second, condition, self._gain.value
 
     def _hotter(self) -> float:
-        """Return by which factor faults raise the losses; uneven phases as NEMA MG 1 has it: 2 % times percent squared."""
+        """Return by which factor faults raise the losses; uneven phases as in NEMA MG 1: 2 % times percent squared."""
         phases, bars, dry = (self._ill.get(fault, 0.0) for fault in ("phase-imbalance", "rotor-bar", "lubrication"))
         return 1 + 2 * (4 * phases) ** 2 / 100 + 0.2 * bars + 0.3 * dry
 
@@ -137,7 +140,8 @@ class Press(Simulated):
         """Return each phase's current, A: uneven voltages make six times as uneven currents, broken bars swing them."""
         if self.state not in RUNNING:
             return dict.fromkeys(("current_l1", "current_l2", "current_l3"), 0.0)
-        mean = math.hypot(_MAGNETISING, self._power() * _AMPERES)
+        mains = self._mains.value
+        mean = math.hypot(_MAGNETISING * mains, self._power() * _AMPERES / mains)
         uneven = 6 * 0.04 * self._ill.get("phase-imbalance", 0.0)
         swing = 0.06 * self._ill.get("rotor-bar", 0.0) * math.sin(2 * math.pi * normal[11])
         sides = (0.004 + 2 * uneven / 3, -0.006 - uneven / 3, 0.002 - uneven / 3)
@@ -163,10 +167,10 @@ class Press(Simulated):
         """Return the newest burst and the levels that a wireless sensor computes from it."""
         if self._burst is None:
             return ()
-        second, condition = self._burst
+        second, condition, gain = self._burst
         self._burst = None
         samples = bearing.waveform(condition, self.burst_generator(second), samples=self.samples)
-        samples *= np.float32(self._gain.value)
+        samples *= np.float32(gain)
         time = self.epoch + second * SECOND
         return (
             Update("vib_velocity", bearing.velocity_rms(samples, bearing.RATE), time),

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -112,11 +112,12 @@ class Result:
     """The largest score after it."""
     learned: tuple[str, ...] = ()
     seconds: float = 0.0
+    """Of the processor."""
 
 
 def run(case: Case) -> Result:
     """Simulate one machine-month and let the product judge it."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     rng = generator(case.seed, "trial", case.kind)
     start = FIRST + case.seed * 52 % 365 // 7 * 7 * DAY
     machine, tag = _machine(case, rng, start)
@@ -132,7 +133,7 @@ def run(case: Case) -> Result:
         out = io.StringIO()
         result.learned = replay(Path(place), out).learned
     _judge(result, machine, start, [json.loads(line) for line in out.getvalue().splitlines()])
-    result.seconds = time.perf_counter() - begun
+    result.seconds = time.process_time() - begun
     return result
 
 
@@ -224,33 +225,43 @@ def main() -> int:
     parser.add_argument("--only", choices=[HEALTHY, *GROWTH], help="one kind alone")
     parser.add_argument("--seeds", type=int, default=50, help="runs of each kind")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--json", type=Path, help="write every run there")
+    parser.add_argument(
+        "--json", type=Path, help="keep every run there, a line each; those that it has are not done anew"
+    )
     parser.add_argument("--write", action="store_true", help="write the table into docs/reference/detection.md")
     parser.add_argument("--misses", action="store_true", help="tell each false alarm and each fault not found")
     told = parser.parse_args()
     kinds = [told.only] if told.only else told.kinds
     cases = [Case(kind, seed) for seed in range(told.first, told.first + told.seeds) for kind in kinds]
     begun = time.perf_counter()
-    results: list[Result] = []
-    with ProcessPoolExecutor(2) as pool:
-        for result in pool.map(run, cases):
-            results.append(result)
-            if sys.stderr.isatty():
-                print(f"\r{len(results)} of {len(cases)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    if told.json:
-        told.json.write_text(json.dumps([asdict(result) for result in results], indent=1), "utf-8")
-    rows = [[result for result in results if result.kind == kind] for kind in kinds]
-    lines = table(rows)
+    results = _run_all(cases, told.json)
+    lines = table([[result for result in results if result.kind == kind] for kind in kinds])
     told_totals, met = totals(results)
     print("\n".join([*lines, "", *told_totals]))
     each = median(result.seconds for result in results)
-    print(f"\n{len(results)} machine-months in {(time.perf_counter() - begun) / 60:.1f} min, {each:.1f} s each")
+    minutes = (time.perf_counter() - begun) / 60
+    print(f"\n{len(results)} machine-months, {each:.1f} s of processor each; this took {minutes:.1f} min")
     if told.misses:
         _tell(results)
     if told.write and not _write([*lines, "", *told_totals]):
         return 1
     return 0 if met else 1
+
+
+def _run_all(cases: list[Case], kept: Path | None) -> list[Result]:
+    """Do all runs on two processes; with a file to keep them in, go on where an earlier trial was cut off."""
+    lines = kept.read_text("utf-8").splitlines() if kept and kept.exists() else []
+    before = {Case(each["kind"], each["seed"]): Result(**each) for each in map(json.loads, lines)}
+    results = [before[case] for case in cases if case in before]
+    with ProcessPoolExecutor(2) as pool:
+        for done in as_completed([pool.submit(run, case) for case in cases if case not in before]):
+            results.append(done.result())
+            if kept:
+                with kept.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(results[-1])) + "\n")
+            if sys.stderr.isatty():
+                print(f"\r{len(results)} of {len(cases)}", end="", file=sys.stderr, flush=True)
+    return results
 
 
 def _tell(results: list[Result]) -> None:

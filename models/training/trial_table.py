@@ -34,7 +34,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 def table(kinds: Sequence[Sequence[Result]]) -> list[str]:
     """Return the table's lines, a row for the runs of each kind."""
-    head = "fault", "machines", "runs", "found", "median severity", "median lead, days", "false alarms", "healthy months"
+    head = "fault", "machines", "runs", "found", "median severity", "median lead, days", "false alarms", "months"
     lines = [f"| {' | '.join(head)} |", "| --- | --- |" + " ---: |" * 6]
     for runs in kinds:
         kind = runs[0].kind

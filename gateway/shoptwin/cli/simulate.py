@@ -28,6 +28,7 @@ _port = {"type": click.IntRange(0, 65535), "default": 0, "metavar": "PORT"}
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="N",
               help="Plant time runs N times as fast; give the daemon the same with --clock-rate.")  # fmt: skip
 @click.option("--epoch", type=Moment(), metavar="TIME", help="Plant time at the start. Else now, or the first row's.")
+@click.option("--calendar", is_flag=True, help="Days differ: weekends, orders for products, seasons, cold starts.")
 @click.option("--recording", "recordings", multiple=True, metavar="DIR",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Serve this recording instead of the simulated machines. May be repeated.")  # fmt: skip

@@ -104,7 +104,7 @@ def waveform(
     """Return one burst of acceleration in g, float32 [samples] at `RATE`."""
     geometry = geometry or Geometry()
     n = samples + _LEAD
-    ring, floor = _responses(n)
+    ring, high, floor = _responses(n)
     white = np.fft.rfft(rng.standard_normal(n))
     if condition.speed <= 0:
         still = np.fft.irfft(white * floor * 0.003, n)[_LEAD:]
@@ -112,9 +112,11 @@ def waveform(
     worn = max(condition.outer, condition.inner, condition.ball)
     hits = _defects(condition, rng, geometry, n)
     rough = 0.05 * (0.6 + 0.8 * condition.load) * (1 + 2.0 * worn**2 + 4.0 * condition.cage**2)
-    # Metal on metal: 8 dB more friction noise is a lack of grease, 20 dB the end (guides to ultrasonic greasing).
-    rough *= 10.0**condition.dry * (1 - 0.3 * condition.cold)
+    rough *= 1 - 0.3 * condition.cold
     spectrum = white * (floor * 0.12 + ring * rough)
+    if condition.dry:
+        # Metal on metal rings the high modes: 8 dB more is a lack of grease, 20 dB the end (ultrasonic greasing).
+        spectrum += white * high * rough * (10.0**condition.dry - 1)
     if hits.any():
         spectrum += np.fft.rfft(hits) * ring
     total = np.fft.irfft(spectrum, n)[_LEAD:] + vibration(condition, rng, samples, RATE)
@@ -175,15 +177,14 @@ def place(target: NDArray[np.float64], at: NDArray[np.float64], height: NDArray[
 
 
 @lru_cache(maxsize=4)
-def _responses(n: int) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """Return, for a transform of n samples, how the structure rings, and the shape of the sensor's noise."""
+def _responses(n: int) -> tuple[NDArray[np.complex128], NDArray[np.complex128], NDArray[np.float64]]:
+    """Return, for a transform of n samples, how the structure rings, its high modes alone, and the sensor's noise."""
     time = np.arange(n) / RATE
-    ring = np.zeros(n)
-    for frequency, damping, share in _MODES:
-        omega = 2 * np.pi * frequency
-        ring += share * np.exp(-damping * omega * time) * np.sin(omega * math.sqrt(1 - damping**2) * time)
+    frequency, damping, share = (column[:, None] for column in np.array(_MODES).T)
+    omega = 2 * np.pi * frequency
+    ring = share * np.exp(-damping * omega * time) * np.sin(omega * np.sqrt(1 - damping**2) * time)
     frequencies = np.fft.rfftfreq(n, 1 / RATE)
-    return np.fft.rfft(ring), frequencies / np.hypot(frequencies, 300.0)
+    return np.fft.rfft(ring.sum(0)), np.fft.rfft(ring[1:].sum(0)), frequencies / np.hypot(frequencies, 300.0)
 
 
 def velocity_rms(samples: NDArray[np.float32], rate: float, low: float = 10.0, high: float = 1000.0) -> float:

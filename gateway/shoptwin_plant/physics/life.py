@@ -34,7 +34,11 @@ class Life:
     cold: float = 0.0
     """Share that stiff oil adds to the friction of a machine that has stood for long."""
     wander: float = 0.0
-    """Standard deviation of what mounting, temperature and battery do to a vibration sensor's gain, as a share."""
+    """Standard deviation of what mounting, temperature and battery do to a vibration sensor's gain, as a share.
+
+    The mains' voltage (a third of it), the coolant's viscosity (half) and the pressure of the air net (3 bar times it)
+    wander over hours as well.
+    """
 
     def works(self, seed: int, day: int) -> bool:
         """Tell whether there is work on a day since the start."""

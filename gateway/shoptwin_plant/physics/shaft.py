@@ -72,7 +72,7 @@ def _loose(c: Condition, forced: float) -> Iterator[tuple[float, float]]:
 
 def _gear(c: Condition, forced: float) -> Iterator[tuple[float, float]]:
     """Yield the mesh and its harmonics, as strong as the load on the teeth; an ill tooth modulates them each turn."""
-    for harmonic, share in ((1, 0.35), (2, 0.15), (3, 0.06)):
+    for harmonic, share in ((1, 0.25), (2, 0.1), (3, 0.05)):
         mesh, velocity = harmonic * TEETH * c.speed, share * (0.4 + c.load) * math.sqrt(forced)
         yield mesh, velocity * (1 + 1.5 * c.tooth)
         if c.tooth:

@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_values_at_the_same_times_however_it_is_pac
             at = dict(each[tag])
             assert len(told) > 10
             for second, value in told:
-                assert at[second] == value, (fine.name, tag, second)
+                assert np.array_equal(at[second], value), (fine.name, tag, second)
 
 
 def test_another_seed_is_another_plant() -> None:

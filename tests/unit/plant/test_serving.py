@@ -112,7 +112,7 @@ async def test_every_scalar_stands_in_registers_and_in_a_node(
                     break
             assert there == pytest.approx(before, rel=1e-6), tag
             compared += 1
-    assert compared == 22
+    assert compared == 31
 
 
 async def test_input_registers_answer_like_holding_registers(info: PlantInfo, modbus: AsyncModbusTcpClient) -> None:
