@@ -40,14 +40,18 @@ def test_an_alarm_before_the_fault_is_false_and_the_next_one_finds_it() -> None:
     result = judged(
         event(12, "alarm", alarm="health.abnormal", event="raised", text="a"),
         event(13, "alarm", alarm="health.abnormal", event="cleared", text="a"),
-        event(23, "assessment", state="normal", score=0.2),
-        event(26, "assessment", state="abnormal", score=1.7),
+        event(9, "assessment", state="learning", score=0.0, note="learning, 90%"),
+        event(22, "assessment", state="unknown-regime", score=0.2, note="process: the machine is off: not judged"),
+        event(22.5, "assessment", state="unknown-regime", score=0.2, note="load 90 is beyond what was learned"),
+        event(23, "assessment", state="normal", score=0.2, note=""),
+        event(26, "assessment", state="abnormal", score=1.7, note=""),
         event(27, "alarm", alarm="spindle_temp.hi", event="raised", text="b"),
         event(28, "alarm", alarm="health.abnormal", event="raised", text="c"),
     )
     assert [at for at, _ in result.false] == [12]
     assert (result.found, result.lead, result.severity) == (27, 3, 0.5)
     assert not result.standing
+    assert (result.running, result.abstained) == (2, 1)
     assert (result.states, result.peak) == ({"abnormal": 1}, 1.7)
 
 
@@ -55,14 +59,14 @@ def test_an_alarm_that_stands_when_the_fault_begins_is_false_and_finds_it() -> N
     """It is told apart, so that nobody takes it for a detection."""
     result = judged(
         event(20, "alarm", alarm="health.abnormal", event="raised", text="a"),
-        event(25, "assessment", state="abnormal", score=1.1),
+        event(25, "assessment", state="abnormal", score=1.1, note=""),
     )
     assert (len(result.false), result.found, result.standing) == (1, 24, True)
 
 
 def test_silence_is_a_miss_and_a_healthy_run_has_no_fault() -> None:
     """What stands only in a healthy run is false."""
-    assert judged(event(25, "assessment", state="normal", score=0.5)).found is None
+    assert judged(event(25, "assessment", state="normal", score=0.5, note="")).found is None
     healthy = judged(event(29, "alarm", alarm="a", event="raised", text=""), kind=trial.HEALTHY, begin=30.0)
     assert (len(healthy.false), healthy.found) == (1, None)
 
