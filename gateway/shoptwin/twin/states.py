@@ -6,7 +6,8 @@
   no power at all (<= 0) is off. Without any threshold power above 0 tells nothing, and the count must.
 - Else the count: it went up within the last few cycle times -> producing, else idle. Cycle times are learned from the
   count itself. A counter that is reset or wraps around is understood.
-- Power and count together: parts that come out prove `producing`, whatever the power; power that says producing while
+- Power and count together: parts that come out prove `producing`, whatever the power (off, once they came out three
+  times in a row: a sensor that is stuck must not silence a machine); power that says producing while
   no part has come for much longer than a cycle is `down`: the standard's delay time, malfunction-caused and unplanned,
   as distinct from idle time in which the machine is not asked to work. Before a cycle has been seen it is never said,
   and time at idle or off does not count towards it.
@@ -34,6 +35,8 @@ DOWN_CYCLES = 10
 """With power on and no part for this many cycle times it is down …"""
 DOWN_AT_LEAST = 2 * MINUTE
 """… but not before this."""
+PROOFS = 3
+"""Times in a row that parts came out of a machine whose power says off, from which that is not believed any more."""
 FIRST_PATIENCE = MINUTE
 """How long a part counts as proof before the first cycle time is known."""
 _PATIENCE = (10 * SECOND, HOUR)
@@ -94,20 +97,27 @@ class Counting:
         self._worked = 0
         """How long the machine has worked since its last part."""
         self._cycles: deque[float] = deque(maxlen=_CYCLES_KEPT)
+        self._despite = 0
+        """Times that parts came out while power said off, since it last said otherwise."""
 
-    def see(self, count: float, now: int, *, working: bool = True) -> None:
-        """Take note of the counter at `now`; called often, also when it stands still. `working`: power is on."""
+    def see(self, count: float, now: int, *, working: bool = True, off: bool = False) -> None:
+        """Take note of the counter at `now`; called often, also when it stands still.
+
+        `working`: power is on, and not idle; `off`: power says that the machine is off.
+        """
         # Time is added up in steps of bounded length, so that a step of the box's clock is not taken for a standstill.
         step = min(max(0, now - self._now), _LONGEST_STEP) if self._now else 0
         self._now = now
         if self._since_part is not None:
             self._since_part += step
         self._worked = self._worked + step if working else 0
+        self._despite = self._despite if off else 0
         if self._count is not None and (parts := parts_between(self._count, count)) > 0:
             if self._since_part is not None:
                 self._cycles.append(self._since_part / parts)
                 self.cycle = median(self._cycles)
             self._since_part = self._worked = 0
+            self._despite += off
         self._count = count
 
     def lost(self) -> None:
@@ -122,6 +132,10 @@ class Counting:
         least, most = _PATIENCE
         patience = FIRST_PATIENCE if self.cycle is None else min(most, max(least, PRODUCING_CYCLES * self.cycle))
         return self._since_part <= patience
+
+    def refutes(self) -> bool:
+        """Tell whether parts come out although power says that nothing works."""
+        return self._despite >= PROOFS and self.producing()
 
     def stalled(self) -> bool:
         """Tell whether parts ought to have come and have not, for long."""
@@ -157,9 +171,7 @@ class StateDetector:
         """Return the state at `now`, ns UTC of the gateway's clock."""
         power = None if self._power is None else _number(columns, self._power)
         told = MachineState.UNKNOWN if power is None else from_power(power, self._rule)
-        counted = self._watch_count(
-            columns, now, working=told is not MachineState.IDLE and told is not MachineState.OFF
-        )
+        counted = self._watch_count(columns, now, told)
         if self._state_tag is not None:
             value = columns.exact(self._state_tag)
             state = MachineState.UNKNOWN if value is None else from_value(value, self._rule)
@@ -171,19 +183,22 @@ class StateDetector:
             return MachineState.UNKNOWN
         return MachineState.PRODUCING if self._counting.producing() else MachineState.IDLE
 
-    def _watch_count(self, columns: Columns, now: int, *, working: bool) -> bool:
+    def _watch_count(self, columns: Columns, now: int, told: MachineState) -> bool:
         """Keep up with the counter; tell whether there is one that can be read."""
         count = None if self._count is None else _number(columns, self._count)
         if count is None:
             self._counting.lost()
             return False
-        self._counting.see(count, now, working=working)
+        off = told is MachineState.OFF
+        self._counting.see(count, now, working=told is not MachineState.IDLE and not off, off=off)
         return True
 
     def _with_count(self, told: MachineState, *, counted: bool) -> MachineState:
         """Return what power (`told`) and count tell together."""
-        if not counted or told is MachineState.OFF:
+        if not counted:
             return told
+        if told is MachineState.OFF:
+            return MachineState.PRODUCING if self._counting.refutes() else told
         if told is MachineState.PRODUCING:
             return MachineState.DOWN if self._counting.stalled() else told
         return MachineState.PRODUCING if self._counting.producing() else MachineState.IDLE

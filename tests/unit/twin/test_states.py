@@ -188,6 +188,24 @@ def test_parts_prove_producing_where_power_does_not(rig: Callable[..., Rig]) -> 
         assert press.run(2, power=0.0, parts=_counter(press, 5)()) is OFF
 
 
+def test_a_stuck_power_does_not_silence_a_machine_that_makes_parts(rig: Callable[..., Rig]) -> None:
+    """Power that says off is refuted by parts that came out three times in a row; when they end it is off again."""
+    press = rig(THRESHOLDS, power="power", parts="count")
+    press.run(30, power=5.0, parts=_counter(press, 5))
+    states = [press.run(5, power=0.0, parts=_counter(press, 5)) for _ in range(5)]
+    assert states == [OFF, OFF, PRODUCING, PRODUCING, PRODUCING]
+    made = _counter(press, 5)()
+    assert press.run(60, power=0.0, parts=made) is OFF
+
+
+def test_parts_just_before_it_stopped_do_not_refute_off(rig: Callable[..., Rig]) -> None:
+    """A slow poll sees the last parts together with power off: once, and again after each stop, proves nothing."""
+    press = rig(THRESHOLDS, power="power", parts="count")
+    for _ in range(8):
+        press.run(900, 900, power=5.0, parts=_counter(press, 5))
+        assert press.run(900, 900, power=0.0, parts=_counter(press, 5)) is OFF
+
+
 def test_time_alone_changes_a_state(rig: Callable[..., Rig]) -> None:
     """Where a device sends only changes, the state falls to idle by time, told by `tick` and seen in the window."""
     press = rig(parts="count")
