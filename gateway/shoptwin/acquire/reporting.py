@@ -101,7 +101,7 @@ class Reporting:
                 moved = np.abs(now.value - last) > band + rounding
             else:  # whole numbers differ by a whole number; of 64 bits no float could tell it
                 whole = np.minimum(np.nan_to_num(band), _WIDEST).astype(np.uint64)
-                moved = _distance(kind, now.bits, self._bits[tag]) > whole
+                moved = (_distance(kind, now.bits, self._bits[tag]) > whole) & (band < 2.0**64)
         return moved
 
     def _reworded(self, tag: NDArray[np.int32], values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -124,6 +124,12 @@ def test_several_samples_of_a_tag_in_one_batch_are_judged_one_after_the_other():
     assert reporting.keep(batch).tolist() == [True, True, False, True, True, False]
 
 
+def test_no_step_of_a_counter_reaches_a_deadband_beyond_its_range():
+    """A 64-bit counter that leaps by nearly all of its range stays within a deadband that is wider than that."""
+    wide = replace(ON_CHANGE, deadband=1e30)
+    assert run(wide, [0, 2**64 - 1], kind=ValueKind.U8) == [True, False]
+
+
 def test_a_reload_keeps_what_is_known_of_the_tags_that_stay():
     """Only a tag that is new, or that wanted each sample until now, begins anew."""
     first, second = tag("a", ON_CHANGE), tag("b", Report())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomlkit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from shoptwin.config.taglists import MOST_BYTES, columns
@@ -141,6 +141,8 @@ _tags = st.fixed_dictionaries(
 @given(st.lists(_tags, min_size=1, max_size=4), st.sampled_from(",;\t"), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))  # fmt: skip
 def test_any_tags(listed: Any, load: Any, tags: list[dict[str, Any]], delimiter: str, quoting: int) -> None:
     """Whatever is written into a list and into TOML alike is read alike."""
+    # One number with a decimal comma could be two: that is told as a problem, see the test of it.
+    assume(delimiter != ";" or not any(len(t.get("missing", ())) == 1 and "." in _cell(t["missing"]) for t in tags))
     tags = [{"name": f"t{n}", "device": "plc1", "address": f"h{n}", **tag} for n, tag in enumerate(tags)]
     tables, rows = [], []
     for tag in tags:
