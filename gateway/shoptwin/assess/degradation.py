@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -68,32 +70,25 @@ class Trend:
     """[M] … what it changes by with the drift …"""
     doubt: Array
     """[M] … and its variance as a share of scatter"""
-    length: Array
-    """[M] points since the drift began"""
 
 
-def fit(severity: Array) -> Trend | None:
-    """Fit all models to `severity` [n], evenly spaced, finite, 1.0 at the alarm threshold; None below FEWEST."""
+def fit(severity: Array, models: Sequence[str] = MODELS) -> Trend | None:
+    """Fit models to `severity` [n], evenly spaced, finite, 1.0 at the alarm threshold; None below FEWEST points."""
     n = len(severity)
     if n < FEWEST:
         return None
     y = np.maximum(severity, FLOOR)
     lengths = np.unique(np.round(np.geomspace(SHORTEST, n - 1, _BEGINNINGS)).astype(int))
-    points = np.stack([y, np.log(y)])
-    noise = _noise(y)
+    scales = np.array([MODELS.index(model) for model in models], np.intp)
+    points, noise = np.stack([y, np.log(y)])[scales], _noise(y)[scales]
     root = _root(noise)
-    white = np.linalg.solve(root, _sides(points, lengths))
-    one = white[..., :1]
-    size = np.sqrt((one**2).sum(-2, keepdims=True))
-    unit = one / size
-    rest = white[..., 1:] - unit * (unit * white[..., 1:]).sum(-2, keepdims=True)
-    last, z, x = rest[..., 0], rest[..., 1], rest[..., 2:]
+    size, last, z, x = _whitened(root, points, lengths)
 
     power = np.maximum((z**2).sum(-1), _NOTHING * n)  # [scale, wandering]
     information = (x**2).sum(-2)  # [scale, wandering, beginning]
     drift = (x * z[..., None]).sum(-2) / information
     left = np.maximum(power[..., None] - drift**2 * information, _NOTHING * n)
-    base = -np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(-1) - np.log(size[..., 0, 0])
+    base = -np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(-1) - np.log(size)
     still = base - (n - 1) / 2 * np.log(power)
     moving = base[..., None] - (n - 1) / 2 * np.log(left) - np.log(n) / 2 - np.log(len(lengths))
     upwards = moving + _log_upwards(drift / np.sqrt(left / (n - 2) / information))
@@ -104,14 +99,15 @@ def fit(severity: Array) -> Trend | None:
     up /= (np.exp(still - top[:, None]).sum(-1) + np.exp(moving - top[:, None, None]).sum((-2, -1)))[:, None, None]
     kept = np.nonzero(up > _COUNTS * up.max())
     s, q, c = kept
+    chance, weight = float(up.sum() / len(scales)), up[kept] / up[kept].sum()
     error = noise[s, -1] / (1 + _WANDERING[q])
     slope = drift[kept]
     along = np.einsum("mn,mnc->mc", last[s, q], x[s, q])[np.arange(len(c)), c] * error
     stands = points[s, -1] - (last * z).sum(-1)[s, q] * error + along * slope
     doubt = error - error**2 * (last**2).sum(-1)[s, q]
     return Trend(
-        float(up.sum() / len(MODELS)), up[kept] / up[kept].sum(), s, slope, information[kept], left[kept], n - 2,
-        (_WANDERING / (1 + _WANDERING))[q], stands, along, np.maximum(doubt, 0.0), lengths[c].astype(float),
+        chance, weight, scales[s], slope, information[kept], left[kept], n - 2,
+        (_WANDERING / (1 + _WANDERING))[q], stands, along, np.maximum(doubt, 0.0),
     )  # fmt: skip
 
 
@@ -134,12 +130,17 @@ def _root(noise: Array) -> Array:
     return np.linalg.cholesky(share * np.minimum(at[:, None], at) + (1 - share) * (noise[:, None, :, None] * np.eye(n)))
 
 
-def _sides(points: Array, lengths: NDArray[np.int_]) -> Array:
-    """Return what is whitened [scale, 1, n, columns]: ones, the last point's unit, the points, a ramp a beginning."""
+def _whitened(root: Array, points: Array, lengths: NDArray[np.int_]) -> tuple[Array, Array, Array, Array]:
+    """Return the size of a whitened constant, and free of it: the last point's unit, the points, a ramp a beginning."""
     n = points.shape[-1]
     ramps = np.maximum(np.arange(n)[:, None] - (n - 1 - lengths), 0.0)
     shared = np.concatenate([np.ones((n, 1)), np.eye(n)[:, -1:]], -1)
-    return np.stack([np.concatenate([shared, row[:, None], ramps], -1) for row in points])[:, None]
+    sides = np.stack([np.concatenate([shared, row[:, None], ramps], -1) for row in points])
+    white = np.linalg.solve(root, sides[:, None])  # [scale, wandering, n, columns]
+    size = np.sqrt((white[..., :1] ** 2).sum(-2, keepdims=True))
+    constant, rest = white[..., :1] / size, white[..., 1:]
+    rest = rest - constant * (constant * rest).sum(-2, keepdims=True)
+    return size[..., 0, 0], rest[..., 0], rest[..., 1], rest[..., 2:]
 
 
 def _log_upwards(t: Array) -> Array:

@@ -20,8 +20,10 @@ MEMORY = 6
 """Judged rows over which the index is smoothed: as many as raise an alarm."""
 DEADBAND = 1.5
 """Points by which the index must have moved before another whole number is told: it does not flicker between two."""
-GROWTH = 1.02
-"""How many times the history must have grown before its trend is told anew."""
+GROWTH = 0.02
+"""By what share the history must have grown before its trend is told anew …"""
+ABNORMAL_GROWTH = 0.005
+"""… and where it is abnormal: by two of the points that it keeps."""
 _ALARM = 1.0
 
 
@@ -39,20 +41,22 @@ class Outlook:
     _remaining: Remaining | None = None
     _told: int = 0
     """When `_remaining` was told, ns UTC …"""
-    _next: float = 0.0
-    """… and rows of history from which on it is told anew."""
+    _looked: int = 0
+    """… and how many rows of history there were then."""
 
     def add(self, now: int, severity: float) -> bool:
         """Take the severity of a judged row, its score; tells whether it was time to look anew."""
         logarithm = math.log(max(severity, FLOOR))
         self.smooth = logarithm if self.smooth is None else self.smooth + (logarithm - self.smooth) / MEMORY
-        exact = index(math.exp(self.smooth))
+        smooth = math.exp(self.smooth)
+        exact = index(smooth)
         if self.index is None or abs(exact - self.index) >= DEADBAND:
             self.index = float(round(exact))
-        if not self.history.add(now, severity) or self.history.length < self._next:
+        growth = ABNORMAL_GROWTH if smooth > _ALARM else GROWTH
+        if not self.history.add(now, severity) or self.history.length < (1 + growth) * self._looked:
             return False
-        self._next = GROWTH * self.history.length
-        self._remaining, self._told = self._look(math.exp(self.smooth)), now
+        self._looked = self.history.length
+        self._remaining, self._told = self._look(smooth), now
         return True
 
     def remaining(self, now: int) -> Remaining | None:

@@ -61,6 +61,7 @@ class Outlooks:
                 found = Outlook.load(json.loads(self._path(track).read_text("utf-8")))
         if found is None or found.version != version:
             found = Outlook(version)
+            self._kept.pop(key, None)
         self._outlooks[key] = found
         return found
 

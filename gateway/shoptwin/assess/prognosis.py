@@ -44,7 +44,7 @@ class FailureLevel:
         return beyond
 
 
-FAILURE = FailureLevel(4.5, 0.33)
+FAILURE = FailureLevel(4.0, 0.33)
 """Made by models/training/prognosis_table.py from machines that were run to failure."""
 
 
