@@ -84,11 +84,7 @@ class History:
             KeyError, TypeError, ValueError: it was not.
         """
         means, ends = [float(m) for m in told["means"]], [int(t) for t in told["ends"]]
-        if (
-            len(means) != len(ends)
-            or len(means) > MOST
-            or not np.isfinite([0.0, *means]).all()
-            or int(told["step"]) < 1
-        ):
+        step, rows, total = int(told["step"]), int(told["rows"]), float(told["total"])
+        if len(means) != len(ends) or len(means) > MOST or not np.isfinite([total, *means]).all() or step < 1:
             raise ValueError("not a history")
-        return cls(int(told["step"]), means, ends, int(told["began"]), int(told["rows"]), float(told["total"]))
+        return cls(step, means, ends, int(told["began"]), rows, total)

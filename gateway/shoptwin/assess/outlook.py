@@ -88,6 +88,8 @@ class Outlook:
             KeyError, TypeError, ValueError: it was not.
         """
         smooth, shown = (None if told[name] is None else float(told[name]) for name in ("smooth", "index"))
+        if not all(math.isfinite(x) for x in (smooth, shown) if x is not None):
+            raise ValueError("not an outlook")
         return cls(str(told["version"]), History.load(told["history"]), smooth, shown)
 
 

@@ -121,9 +121,10 @@ def test_a_fast_rise_after_a_long_calm_is_told():
 def test_a_rise_to_where_it_was_before_is_none():
     """A machine that comes and goes by itself, and is as high as it often was, is on no way to failure."""
     rng = np.random.default_rng(4)
-    cycle = 0.8 + 0.7 * np.sin(np.arange(20_150) * 2 * np.pi / 600)
+    cycle = 0.8 + 0.7 * np.sin(np.arange(25_300) * 2 * np.pi / 6000)
     made, _ = shown(cycle * np.exp(0.03 * rng.standard_normal(len(cycle))))
-    assert made.remaining(EPOCH + 20_150 * SECOND) is None
+    assert np.exp(made.smooth) > 1.3
+    assert made.remaining(EPOCH + 25_300 * SECOND) is None
 
 
 def test_a_trend_is_looked_at_as_the_history_grows(monkeypatch):
