@@ -1,6 +1,6 @@
 """How well remaining life is told, over machines that ran to failure: docs/reference/prognosis.md's tables.
 
-    python models/training/prognosis_table.py [--print]
+    python models/training/prognosis_table.py [--print] [--telling as-is]
 
 It judges the recordings as the laboratory keeps them (see laboratory.py), by the product's own tracks and outlooks,
 with its defaults: two minutes on two cores. Each row at which an interval was told is asked whether the failure came
@@ -183,6 +183,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="where evaluate/ and data/ are")
     parser.add_argument("--print", dest="only", action="store_true", help="print the tables, write nothing")
+    parser.add_argument("--telling", default=laboratory.AS_IS, help="as-is, or a seed: other words are printed alone")
     told = parser.parse_args()
     if not (told.shared / "evaluate" / "score.py").exists():
         print(f"{told.shared}/evaluate is not here: give --shared", file=sys.stderr)
@@ -192,7 +193,7 @@ def main() -> int:
     with ProcessPoolExecutor(2) as pool:
 
         def run(family: str, failure: FailureLevel) -> list[Told]:
-            paths = laboratory.prepare(family, laboratory.AS_IS, told.shared, pool)
+            paths = laboratory.prepare(family, told.telling, told.shared, pool)
             return list(pool.map(partial(watch, family=family, shared=told.shared, failure=failure), paths))
 
         every = {family: run(family, FAILURE) for family in dict.fromkeys((*RUN_TO_FAILURE, *HEALTHY))}
@@ -203,7 +204,7 @@ def main() -> int:
             crossed[family] = failure, [t for t in run(family, failure) if t.kind == "life"]
         healthy = {f: [t for t in every[f] if t.kind in kinds] for f, kinds in HEALTHY.items()}
     text = tables(found, FAILURE, crossed, {f: told for f, told in healthy.items() if told})
-    if told.only:
+    if told.only or told.telling != laboratory.AS_IS:
         print(text)
         return 0
     before, begun, rest = PAGE.read_text("utf-8").partition(BEGIN)
