@@ -147,8 +147,7 @@ class Assessor:
 
     def _judge(self, track: Track, window: Window, row: Observed | None, observations: list[Observation]) -> Assessment:
         layout, now = self._layouts[track.machine], window.now
-        if window.maintenance:
-            self._outlooks.restart(track)
+        self._outlooks.look(track, maintenance=window.maintenance)
         if row is None or track.watch.repeats(now, int(window.source_time.max(initial=0))):
             return told(self._verdicts.unchanged(track, window, self._progress(track, now)))
         if not window.maintenance and window.state is not MachineState.OFF and _measured(row, track):

@@ -45,10 +45,10 @@ class Outlooks:
                 self._keep(track, outlook)
         return replace(verdict, index=outlook.index, remaining=outlook.remaining(verdict.time))
 
-    def restart(self, track: Track) -> None:
+    def look(self, track: Track, *, maintenance: bool) -> None:
         """Begin anew where a machine is in maintenance: what it was like before tells nothing of what it is after."""
         version = track.learned.version if track.learned else ""
-        if self._outlook(track, version).history.began:
+        if maintenance and self._outlook(track, version).history.began:
             outlook = self._outlooks[track.machine, track.indicator] = Outlook(version)
             self._keep(track, outlook)
 
