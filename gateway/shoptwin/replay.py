@@ -7,7 +7,8 @@ are raised and cleared. The same recording gives the same lines, and no line dep
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from shoptwin.alarms.maintenance import MaintenanceChange
     from shoptwin.assess.progress import LearnRequest
     from shoptwin.domain.alarm import AlarmEvent, AlarmState
-    from shoptwin.domain.assessment import Assessment, Observation
+    from shoptwin.domain.assessment import Assessment, Observation, Remaining
     from shoptwin.domain.kpi import MachineSummary
     from shoptwin.domain.twin import StateChange
     from shoptwin.recording import Row
@@ -107,7 +108,8 @@ class _Events:
         if a.indicator == "health":
             self.counts["assessment"] += 1
             self._write(kind="assessment", time=iso(a.time), machine=a.machine, indicator=a.indicator,
-                        state=a.state.value, score=a.score, evidence=list(a.evidence), note=a.note)  # fmt: skip
+                        state=a.state.value, score=a.score, evidence=list(a.evidence), note=a.note,
+                        index=a.index, remaining=_remaining(a.remaining))  # fmt: skip
 
     def alarms(self, events: Sequence[AlarmEvent], states: Sequence[AlarmState]) -> None:
         """Write alarms that are raised or cleared."""
@@ -192,6 +194,13 @@ def _row(pipeline: Pipeline, batches: Iterable[SampleBatch], memory: _Memory, le
             done.append(f"{request.machine}/{request.indicator}")
     if windows := pipeline.windows():
         pipeline.conclude(pipeline.assessor.assess(windows))
+
+
+def _remaining(left: Remaining | None) -> dict[str, Any] | None:
+    """Return how long is left, in seconds; JSON has no infinity."""
+    if left is None:
+        return None
+    return asdict(left) | {"high": left.high if math.isfinite(left.high) else None}
 
 
 class _Batches:

@@ -15,6 +15,7 @@ import pytest
 
 from shoptwin.acquire.registry import plugins
 from shoptwin.alarms.iso20816 import CLASSES
+from shoptwin.assess.prognosis import FAILURE, index
 from shoptwin.cli.app import cli
 from shoptwin.config import forms
 from shoptwin.config.taglists import columns
@@ -152,6 +153,27 @@ def test_words_have_a_source(reference: Any) -> None:
     assert len(rows) > 30
     assert all(len(row) == 3 and all(row) for row in rows.values())
     assert text.count("\n| ") == len(rows) + 1
+
+
+def test_prognosis_has_its_tables_and_meets_its_goal() -> None:
+    """The page of prognosis holds its tables; where they are told as shipped, the intervals hold what they promise."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "prognosis.md").read_text("utf-8")
+    made = page.partition("<!-- table: begin -->")[2].partition("<!-- table: end -->")[0]
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in made.splitlines() if line.startswith("|")]
+    headings = [row[:2] for row in rows if row[0] == "family"]
+    assert headings == [["family", "failure level"], ["family", "of its life"], ["family", "recordings"]]
+    shipped = {row[0]: int(row[5].rstrip("%")) for row in rows if row[1] == "as shipped"}
+    assert shipped.keys() == {"femto", "cmapss", "all"}
+    assert all(70 <= held <= 90 for held in shipped.values())
+    assert f"shipped: {FAILURE.median:g} and {FAILURE.spread:g}." in made
+
+
+def test_the_index_is_described_as_it_is(reference: Any) -> None:
+    """The table of what an index means gives the index that the code gives."""
+    rows = _rows(reference("prognosis").sections()["The health index"])
+    told = {int(i): float(row[1].split()[0]) for i, row in rows.items() if i.isdigit()}
+    assert set(told) == {100, 67, 50, 33, 0}
+    assert {round(index(score)) for score in told.values()} == set(told)
 
 
 def test_detection_has_its_table() -> None:

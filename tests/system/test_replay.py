@@ -107,6 +107,16 @@ def test_the_contract(pump, tmp_path):
     assert again == events
 
 
+def test_an_index_goes_with_each_verdict(pump, tmp_path):
+    """A judged row has a health index, high before the fault and low after; one that learns has none."""
+    events = run(pump(), tmp_path / "events.jsonl", tmp_path / "tmp")
+    told = [(e["state"], e["index"]) for e in events if e["kind"] == "assessment"]
+    assert {index for state, index in told if state not in {"normal", "abnormal"}} <= {None}
+    judged = [index for state, index in told if state in {"normal", "abnormal"}]
+    assert judged[0] > 90
+    assert judged[-1] < 34
+
+
 def test_the_future_changes_nothing(pump, tmp_path):
     """A recording without its end gives the same lines up to there, to the last digit."""
     whole = run(pump(), tmp_path / "whole.jsonl", tmp_path / "tmp")

@@ -12,6 +12,7 @@ from shoptwin.assess.fusion import fuse
 from shoptwin.assess.learned import Pointer
 from shoptwin.assess.library import Library
 from shoptwin.assess.names import measured
+from shoptwin.assess.outlooks import Outlooks, told
 from shoptwin.assess.pacing import Pacing
 from shoptwin.assess.progress import LearningState, LearnRequest, progress
 from shoptwin.assess.track import Track
@@ -49,6 +50,7 @@ class Assessor:
         self._models = models
         self._features = Features(models)
         self._verdicts = Verdicts(self._features)
+        self._outlooks = Outlooks(learned)
         self._layouts: dict[str, Layout] = {}
         self._tracks: dict[tuple[str, str], Track] = {}
         self._pacing: dict[str, Pacing] = {}
@@ -145,8 +147,9 @@ class Assessor:
 
     def _judge(self, track: Track, window: Window, row: Observed | None, observations: list[Observation]) -> Assessment:
         layout, now = self._layouts[track.machine], window.now
+        self._outlooks.look(track, maintenance=window.maintenance)
         if row is None or track.watch.repeats(now, int(window.source_time.max(initial=0))):
-            return self._verdicts.unchanged(track, window, self._progress(track, now))
+            return told(self._verdicts.unchanged(track, window, self._progress(track, now)))
         if not window.maintenance and window.state is not MachineState.OFF and _measured(row, track):
             track.watch.observe(now, row.values)
             if not track.first and not track.pointer.since:
@@ -155,7 +158,8 @@ class Assessor:
             values = row.values.astype(np.float32)
             observations.append(Observation(track.machine, track.indicator, now, window.state, track.names, values))
         row = track.watch.screen(row, track.learned)
-        track.latest = self._verdicts.of(track, layout, window, row, self._progress(track, now))
+        verdict = self._verdicts.of(track, layout, window, row, self._progress(track, now))
+        track.latest = self._outlooks.of(track, verdict)
         return track.latest
 
     # Learning: what to fit, when, and putting it into use.

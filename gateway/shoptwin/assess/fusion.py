@@ -20,6 +20,7 @@ def fuse(machine: str, now: int, parts: Sequence[Assessment], note: str = "") ->
         return Assessment(machine, "health", now, Verdict.NO_DATA, 0.0, note=note)
     worst = min(parts, key=lambda a: (_ORDER.index(a.state), -a.score))
     judged = [a for a in parts if a.state in {Verdict.NORMAL, Verdict.ABNORMAL}]
+    outlooks = judged if worst in judged else []  # one that should judge and cannot: nothing is told of the machine
     ranked = sorted(parts, key=lambda a: -a.score)
     told = list(dict.fromkeys(a.note for a in parts))
     notes = [f"{a.indicator}: {a.note}" for a in parts if a.note] if len(told) > 1 else told
@@ -33,4 +34,6 @@ def fuse(machine: str, now: int, parts: Sequence[Assessment], note: str = "") ->
         evidence=tuple(e for a in ranked for e in a.evidence),
         note="; ".join(n for n in [*notes, note] if n),
         alarm=any(a.alarm for a in parts),
+        index=min((a.index for a in outlooks if a.index is not None), default=None),
+        remaining=min((a.remaining for a in outlooks if a.remaining), key=lambda r: r.middle, default=None),
     )

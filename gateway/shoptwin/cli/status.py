@@ -10,7 +10,7 @@ import click
 from shoptwin.cli.options import json_option, socket_option
 from shoptwin.cli.printing import as_json as print_json
 from shoptwin.cli.printing import below, counted, pick, some, table, title, wrapped
-from shoptwin.cli.words import learning
+from shoptwin.cli.words import learning, outlook
 from shoptwin.cli.zone import PlantTime
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _often(count: int) -> str:
 
 def _machines(machines: list[dict[str, Any]], zone: PlantTime) -> None:
     title("machines")
-    table(("machine", "state", "health", "score", "learned", "alarms"), map(_machine, machines))
+    table(("machine", "state", "health", "score", "index", "learned", "alarms"), map(_machine, machines))
     for machine in machines:
         if window := machine["maintenance"]:
             until = f"until {zone.day(window['until'])}" if window["until"] else "until switched off"
@@ -177,12 +177,15 @@ def _machines(machines: list[dict[str, Any]], zone: PlantTime) -> None:
 def _machine(machine: dict[str, Any]) -> tuple[Any, ...]:
     return (
         machine["name"], machine["state"], pick(machine, "health", "state"), pick(machine, "health", "score"),
+        pick(machine, "health", "index"),
         learning(machine) if pick(machine, "health", "progress") is not None else None, machine["alarms"],
     )  # fmt: skip
 
 
 def _evidence(machine: dict[str, Any]) -> Iterator[str]:
-    """Say what moved, where the health is not normal, and why where it abstains."""
+    """Say how long is left, what moved where the health is not normal, and why where it abstains."""
+    if pick(machine, "health", "remaining"):
+        yield f"health {outlook(machine)}"
     if pick(machine, "health", "state") == "abnormal":
         yield from machine["health"]["evidence"]
     if note := pick(machine, "health", "note"):

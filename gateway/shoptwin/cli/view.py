@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from shoptwin.cli.words import learning, measured, priority_rank
+from shoptwin.cli.words import learning, measured, outlook, priority_rank
 from shoptwin.cli.zone import PlantTime
 from shoptwin.domain.errors import NotRunning
 
@@ -196,6 +196,8 @@ def _title(machine: dict[str, Any], zone: PlantTime) -> Text:
     else:
         title.append(f" · health {health['state']}", _VERDICT.get(health["state"], "dim"))
         title.append(f" (score {health['score']:.2f}, alarm at 1)", "dim")
+        if index := outlook(machine):
+            title.append(f" · index {index}", "cyan")
     return title
 
 

@@ -14,7 +14,7 @@ from shoptwin.domain.timing import SECOND, iso
 
 if TYPE_CHECKING:
     from shoptwin.domain.alarm import AlarmDef, AlarmState
-    from shoptwin.domain.assessment import Assessment
+    from shoptwin.domain.assessment import Assessment, Remaining
     from shoptwin.domain.feedback import AlarmMark, ThresholdMove
     from shoptwin.domain.machine import Machine
     from shoptwin.store.feedback import Occurrence
@@ -73,7 +73,17 @@ def verdict(assessment: Assessment) -> dict[str, Any]:
         "model": assessment.model,
         "evidence": list(assessment.evidence),
         "note": assessment.note,
+        "index": number(assessment.index),
+        "remaining": remaining(assessment.remaining),
     }
+
+
+def remaining(left: Remaining | None) -> dict[str, Any] | None:
+    """Return how long is left, in seconds; `high_s` is None where the trend may never get there."""
+    if left is None:
+        return None
+    told = {f"{name}_s": number(getattr(left, name)) for name in ("low", "middle", "high")}
+    return told | {"confidence": left.confidence, "model": left.model}
 
 
 def learning_left(machine: Machine, health: Assessment | None, now: int) -> float | None:

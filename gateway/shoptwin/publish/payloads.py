@@ -119,6 +119,16 @@ class TagReading(Struct, kw_only=True, frozen=True):
     time: Annotated[Time | None, Meta(description="When the device says that it was so.")]
 
 
+class RemainingReading(Struct, kw_only=True, frozen=True):
+    """How long until a machine has to be repaired, as an interval."""
+
+    low: Annotated[float, Meta(ge=0, description="s")]
+    middle: Annotated[float, Meta(ge=0, description="s")]
+    high: Annotated[float | None, Meta(description="s; null where the trend may never get there.")]
+    confidence: Annotated[Share, Meta(description="Chance that the truth lies between `low` and `high`.")]
+    model: str
+
+
 class HealthReading(Struct, kw_only=True, frozen=True):
     """The verdict on one indicator of a machine."""
 
@@ -132,6 +142,8 @@ class HealthReading(Struct, kw_only=True, frozen=True):
     model: str
     evidence: tuple[str, ...]
     note: str
+    index: Annotated[float | None, Meta(description="Health index, 100 (as learned) to 0; null: cannot be told.")]
+    remaining: Annotated[RemainingReading | None, Meta(description="null where there is no trend to tell it by.")]
 
 
 class MaintenanceReading(Struct, kw_only=True, frozen=True):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shoptwin.domain.alarm import AlarmState
-    from shoptwin.domain.assessment import Assessment
+    from shoptwin.domain.assessment import Assessment, Remaining
 
 
 text = sound
@@ -57,6 +57,16 @@ def value(raw: Any) -> payloads.Value:  # noqa: ANN401 - whatever a device sends
     return raw if isinstance(raw, (bool, int, float)) else text(str(raw))
 
 
+def remaining(left: Remaining | None) -> payloads.RemainingReading | None:
+    """Return how long is left, seconds; what may never come has no upper end."""
+    if left is None:
+        return None
+    return payloads.RemainingReading(
+        low=left.low, middle=left.middle, high=left.high if math.isfinite(left.high) else None,
+        confidence=share(left.confidence), model=left.model,
+    )  # fmt: skip
+
+
 def health(assessments: Iterable[Assessment]) -> dict[str, payloads.HealthReading]:
     """Return verdicts by indicator."""
     return {
@@ -64,6 +74,7 @@ def health(assessments: Iterable[Assessment]) -> dict[str, payloads.HealthReadin
             state=a.state, score=float(a.score), alarm=bool(a.alarm), progress=share(a.progress),
             confidence=share(a.confidence), time=iso(a.time), input_age=max(0.0, a.input_age / SECOND),
             model=a.model, evidence=tuple(map(text, a.evidence)), note=text(a.note),
+            index=number(a.index), remaining=remaining(a.remaining),
         )
         for a in assessments
     }  # fmt: skip

@@ -58,6 +58,8 @@ class Daemon:
             "request_p50_ms": 3.25, "request_p99_ms": 8.5,
         }  # fmt: skip
         health = {"state": "abnormal", "score": 1.25, "progress": 1.0, "evidence": ["temp is 4 K high"], "note": ""}
+        health |= {"index": 61.0, "remaining": {"low_s": 5 * 86_400, "middle_s": 8 * 86_400, "high_s": 12.2 * 86_400,
+                                                "confidence": 0.8, "model": "exponential"}}  # fmt: skip
         machine = {
             "name": "press-3", "state": "producing", "alarms": 1, "health": health, "tags": [TAG],
             "maintenance": {"until": NOW, "reason": "new belt"},

@@ -23,7 +23,8 @@ def test_status(shoptwin: Any, daemon: Any) -> None:
         "plant-1/gw: shoptwin 0.1.0, up 2 h, 2026-11-22 07:00:00 CET", "plant clock 60 times real time",
         "press-3: in maintenance until 2026-11-22 07:00:00 CET: new belt",
         "alarms    1 medium", "away: refused, 5 messages", "degraded  plc1: no route",
-        "press-3  producing  abnormal   1.25  100%", "press-3: temp is 4 K high", "press-3.temp  81.25  degC  Good",
+        "press-3  producing  abnormal   1.25     61  100%", "press-3: health 61 · 5 to 12 days left (80 %)",
+        "press-3: temp is 4 K high", "press-3.temp  81.25  degC  Good",
     ):  # fmt: skip
         assert told in found.output
     assert found.output.count("no route to host") == 1

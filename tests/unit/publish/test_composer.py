@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoptwin.domain.alarm import AlarmDef, AlarmState
-from shoptwin.domain.assessment import Assessment, Verdict
+from shoptwin.domain.assessment import Assessment, Remaining, Verdict
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.errors import ConfigError
 from shoptwin.domain.kpi import MachineSummary, TagSummary
@@ -153,6 +154,8 @@ def test_a_state_keeps_every_digit_and_says_the_quality(composer, machine, begin
     assert told["maintenance"]["until"] is None
     assert told["health"]["vibration"]["progress"] == 0.4
     assert told["health"]["vibration"]["input_age"] == 3.0
+    assert told["health"]["vibration"]["index"] is None
+    assert told["health"]["vibration"]["remaining"] is None
     assert message.retain
     bad = LiveValue(0, None, StatusCode.BAD_NOT_CONNECTED, 0, begin)
     told = read(composer.state("press-3", MachineState.UNKNOWN, [(machine.tags[0], bad)], (), None, begin))
@@ -234,3 +237,14 @@ def test_a_standing_alarm_is_told_again_as_of_its_last_transition(composer, even
     assert (told["time"], told["seq"], told["alarm"]["since"]) == (iso(begin), 9, iso(begin))
     definition = AlarmDef("t.hi", "press-3", "hi")
     assert composer.standing(definition, AlarmState(definition.key), 9).payload == b""
+
+
+@pytest.mark.parametrize(("high", "told"), [(9.0, 9.0), (math.inf, None)])
+def test_the_time_left_is_told_by_the_schema(composer, begin, high, told):
+    """Index and time left of a verdict are in the message and fit its schema; what may never come is null."""
+    verdict = replace(health(begin), index=61.0, remaining=Remaining(1.0, 4.0, high, 0.8, "wiener"))
+    message = read(composer.state("press-3", MachineState.IDLE, (), [verdict], None, begin))
+    jsonschema.validate(message, SCHEMAS["state"])
+    found = message["health"]["vibration"]
+    assert found["index"] == 61.0
+    assert found["remaining"] == {"low": 1.0, "middle": 4.0, "high": told, "confidence": 0.8, "model": "wiener"}
