@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoptwin.learn.explain import leverage_graph
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -51,12 +53,10 @@ class Basis:
         missing = g.op("IsNaN", x)
         lacking = g.op("MatMul", g.op("Cast", missing, to=11), (self.mix != 0).astype(float))
         present = g.op("Where", missing, 0.0, x)
-        design, _ = self.context.graph(g, present)
-        _, outside = self.context.graph(g, x)
+        design, outside = self.context.graph(g, x, present)
         spread = g.op("Add", self.certainty.graph(g, design), 1.0)
-        for j, explained in self.explained.items():
-            mine = (np.arange(len(self.deviation)) == j).astype(float)
-            spread = g.op("Add", spread, g.op("Mul", explained.graph(g, present), mine))
+        if self.explained:
+            spread = g.op("Add", spread, leverage_graph(g, present, self.explained, len(self.deviation)))
         left = g.op("Sub", g.op("MatMul", present, self.mix), g.op("MatMul", design, self.level))
         width = g.op("Mul", g.op("Sqrt", spread), self.deviation)
         return g.op("Div", left, width), g.op("Equal", lacking, 0.0), outside

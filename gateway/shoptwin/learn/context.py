@@ -149,30 +149,36 @@ class Context:
     def _limits(self) -> list[tuple[int, tuple[float, float]]]:
         return [(c, self.bounds(i)) for i, c in enumerate(self.columns)]
 
-    def graph(self, g: Graph, x: str) -> tuple[str, str]:
-        """Write `design` and `outside` for `x` [names] into a graph: ([width], flag)."""
-        parts, flags = [g.const(np.ones(1))], [g.const(np.zeros(1, bool))]
-        for i, (column, knots) in enumerate(zip(self.columns, self.knots, strict=True)):
-            rise, shift = _hats(knots)
-            low, high = self.bounds(i)
-            raw = g.op("Slice", x, [column], [column + 1])
-            flags += [g.op("Less", raw, low), g.op("Greater", raw, high)]
-            at = g.op("Min", g.op("Max", raw, float(knots[0])), float(knots[-1]))
-            sides = [g.op("Add", g.op("Mul", at, rise[s]), shift[s]) for s in (0, 1)]
-            parts.append(g.op("Min", g.op("Max", g.op("Min", *sides), 0.0), 1.0))
-        design = g.op("Concat", *parts, axis=0)
-        if len(self.columns) > 1:
-            missing = g.op("IsNaN", g.op("Gather", x, np.array(self.columns, np.int64)))
-            there = g.op("Where", g.op("IsNaN", design), 0.0, design)
-            weight = g.op("Mul", g.op("Unsqueeze", there, [0]), self._groups())
-            met = g.op("MatMul", g.op("MatMul", weight, self.together), g.op("Transpose", weight, perm=[1, 0]))
-            apart = g.op("Less", g.op("Reshape", g.op("ReduceMin", met, keepdims=0), [1]), _SUPPORT)
-            told = g.op("Not", g.op("Cast", g.op("ReduceMax", g.op("Cast", missing, to=7), [0], keepdims=1), to=9))
-            flags.append(g.op("And", apart, told))
-        any_flag = flags[0]
-        for flag in flags[1:]:
-            any_flag = g.op("Or", any_flag, flag)
-        return design, any_flag
+    def graph(self, g: Graph, x: str, present: str) -> tuple[str, str]:
+        """Write `design` for `present` and `outside` for `x` [names], NaN where missing, into a graph: [width], flag.
+
+        All contexts at once: each operation of a graph costs memory in every machine's session.
+        """
+        if not self.columns:
+            return g.const(np.ones(1)), g.const(np.zeros(1, bool))
+        counts = [len(knots) for knots in self.knots]
+        first, last = (np.repeat([knots[end] for knots in self.knots], counts) for end in (0, -1))
+        rise, shift = (np.concatenate(parts, axis=1) for parts in zip(*map(_hats, self.knots), strict=True))
+        at = g.op("Gather", present, np.repeat(self.columns, counts))
+        at = g.op("Min", g.op("Max", at, first), last)
+        sides = [g.op("Add", g.op("Mul", at, rise[s]), shift[s]) for s in (0, 1)]
+        hats = g.op("Min", g.op("Max", g.op("Min", *sides), 0.0), 1.0)
+        design = g.op("Concat", np.ones(1), hats, axis=0)
+        raw = g.op("Gather", x, np.array(self.columns, np.int64))
+        low, high = np.transpose([limits for _, limits in self._limits()])
+        beyond = _any(g, g.op("Or", g.op("Less", raw, low), g.op("Greater", raw, high)))
+        if len(self.columns) == 1:
+            return design, beyond
+        weight = g.op("Mul", g.op("Unsqueeze", design, [0]), self._groups())
+        met = g.op("MatMul", g.op("MatMul", weight, self.together), g.op("Transpose", weight, perm=[1, 0]))
+        apart = g.op("Less", g.op("Reshape", g.op("ReduceMin", met, keepdims=0), [1]), _SUPPORT)
+        told = g.op("Not", _any(g, g.op("IsNaN", raw)))
+        return design, g.op("Or", beyond, g.op("And", apart, told))
+
+
+def _any(g: Graph, flags: str) -> str:
+    """Return whether any of `flags` [n] is set: [1]."""
+    return g.op("Cast", g.op("ReduceMax", g.op("Cast", flags, to=6), [0], keepdims=1), to=9)
 
 
 def _knots(x: Array) -> Array:

@@ -10,6 +10,8 @@ import numpy as np
 from shoptwin.learn import statistics as st
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from shoptwin.learn.graph import Graph
@@ -39,12 +41,26 @@ class Explained:
         turned = (x[..., list(self.columns)] - self.center) @ self.root
         return np.asarray(np.maximum((turned**2).sum(-1) - self.free, 0.0))
 
-    def graph(self, g: Graph, present: str) -> str:
-        """Write `leverage` for one row into a graph: [1]."""
-        drivers = g.op("Gather", present, np.array(self.columns, np.int64))
-        turned = g.op("MatMul", g.op("Sub", drivers, self.center), self.root)
-        square = g.op("ReduceSumSquare", turned, [0], keepdims=1)
-        return g.op("Max", g.op("Sub", square, self.free), 0.0)
+
+def leverage_graph(g: Graph, present: str, explained: Mapping[int, Explained], width: int) -> str:
+    """Write the `leverage` of each piece of evidence for one row into a graph: [width], 0 where nothing explains it.
+
+    All at once: each operation of a graph costs memory in every machine's session.
+    """
+    union = sorted({c for each in explained.values() for c in each.columns})
+    most = max(each.root.shape[1] for each in explained.values())
+    root, offset = np.zeros((len(union), len(explained), most)), np.zeros((len(explained), most))
+    place = np.zeros((len(explained), width))
+    for i, (j, each) in enumerate(explained.items()):
+        rows, size = [union.index(c) for c in each.columns], each.root.shape[1]
+        root[rows, i, :size] = each.root
+        offset[i, :size] = each.center @ each.root
+        place[i, j] = 1.0
+    turned = g.op("MatMul", g.op("Gather", present, np.array(union, np.int64)), root.reshape(len(union), -1))
+    off = g.op("Sub", g.op("Reshape", turned, list(offset.shape)), offset)
+    square = g.op("ReduceSumSquare", off, [1], keepdims=0)
+    free = np.array([each.free for each in explained.values()])
+    return g.op("MatMul", g.op("Max", g.op("Sub", square, free), 0.0), place)
 
 
 def explain(x: Array, column: int, drivers: list[int]) -> tuple[Explained, Array] | None:

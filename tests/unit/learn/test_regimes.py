@@ -50,7 +50,7 @@ def test_what_was_never_seen_together_is_outside(plant):
     context = Context.of(plant, [0, 1], 0.5, 0.05)
     g = Graph("context")
     x = g.input("x", [2])
-    design, outside = context.graph(g, x)
+    design, outside = context.graph(g, x, x)
     g.output("design", design, [context.width])
     g.output("outside", outside, [1], "?")
     session = Session(g.serialize(), "context")
