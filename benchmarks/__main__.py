@@ -22,7 +22,7 @@ from servers import ROOT
 
 TOPICS = (
     "modbus", "fleet", "unreachable", "flapping", "bus", "opcua", "opcua-fleet", "store", "inference", "learning",
-    "alarms", "publishing", "latency", "memory", "plant",
+    "symptoms", "alarms", "publishing", "latency", "memory", "plant",
 )  # fmt: skip
 """The modules of this folder (with _ for -), each with a function `rows(*, quick)`; in the order of a value's way."""
 SOAKS = {"fleet": 10.0, "opcua-fleet": 10.0, "flapping": 60.0}

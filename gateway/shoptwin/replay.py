@@ -109,7 +109,9 @@ class _Events:
             self.counts["assessment"] += 1
             self._write(kind="assessment", time=iso(a.time), machine=a.machine, indicator=a.indicator,
                         state=a.state.value, score=a.score, evidence=list(a.evidence), note=a.note,
-                        index=a.index, remaining=_remaining(a.remaining))  # fmt: skip
+                        index=a.index, remaining=_remaining(a.remaining),
+                        since=iso(a.since) if a.since else None,
+                        hypotheses=[{"fault": h.fault, "support": h.support} for h in a.hypotheses])  # fmt: skip
 
     def alarms(self, events: Sequence[AlarmEvent], states: Sequence[AlarmState]) -> None:
         """Write alarms that are raised or cleared."""

@@ -37,6 +37,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "`[[machine]]`": forms.MachineForm,
     "`[machine.learning]`": forms.LearningForm,
     "`[machine.state]`": forms.StateForm,
+    "`[[machine.bearing]]`": forms.BearingForm,
+    "`[[machine.gear]]`": forms.GearForm,
     "`[[machine.tag]]`": forms.TagForm,
     "`[machine.tag.limits]`": forms.LimitsForm,
     "`[machine.tag.current_loop]`": forms.CurrentLoopForm,

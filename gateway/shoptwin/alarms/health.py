@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoptwin.alarms.words import confidence, figure
+from shoptwin.alarms.words import confidence, figure, hypothesis
 from shoptwin.domain.alarm import Condition
 from shoptwin.domain.assessment import Verdict
+from shoptwin.domain.timing import iso
 
 if TYPE_CHECKING:
     from shoptwin.domain.assessment import Assessment
@@ -32,7 +33,8 @@ def health_condition(assessment: Assessment) -> Condition:
     active = None if assessment.state in _ABSTAINS else assessment.alarm
     return Condition(
         f"{assessment.machine}/{HEALTH}.abnormal", active, assessment.time, assessment.score, THRESHOLD,
-        _text(assessment), assessment.confidence, assessment.evidence,
+        _text(assessment), assessment.confidence,
+        (*assessment.evidence, *map(hypothesis, assessment.hypotheses)),
     )  # fmt: skip
 
 
@@ -49,5 +51,7 @@ def _text(assessment: Assessment) -> str:
     grounds = "; ".join(assessment.evidence[:_EVIDENCE])
     parts = [f"health of {assessment.machine} is abnormal: score {score}, alarm at {THRESHOLD:g} ({sure})"]
     parts += [grounds] if grounds else []
+    parts += [f"may be {assessment.hypotheses[0].fault}"] if assessment.hypotheses else []
+    parts += [f"since {iso(assessment.since)}"] if assessment.since else []
     parts += [f"by {assessment.model}"] if assessment.model else []
     return " · ".join(parts)

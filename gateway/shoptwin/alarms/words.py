@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shoptwin.domain.assessment import Hypothesis
+
 _DIGITS = 4
 _CONFIDENCE = ((0.9, "very sure"), (0.7, "fairly sure"), (0.4, "not sure"), (0.0, "a first hint"))
 
@@ -24,6 +29,12 @@ def limit(value: float) -> str:
 def with_unit(text: str, unit: str) -> str:
     """Put the unit behind a figure, where there is one."""
     return f"{text} {unit}" if unit else text
+
+
+def hypothesis(one: Hypothesis) -> str:
+    """Say what may be behind an alarm, and what speaks for it."""
+    grounds = "; ".join(one.grounds)
+    return f"may be {one.fault} ({one.support:.0%} of what it would show)" + (f": {grounds}" if grounds else "")
 
 
 def confidence(value: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from shoptwin.assess import symptoms
 from shoptwin.assess.layout import Layout
 from shoptwin.assess.sensors import cut_off
 from shoptwin.assess.temperatures import TemperatureFeatures
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 
     from shoptwin.assess.shelf import ModelShelf
     from shoptwin.domain.assessment import Window
-    from shoptwin.domain.batch import Waveform
     from shoptwin.domain.machine import Machine
     from shoptwin.domain.tag import TagTable
 
     Bursts: TypeAlias = dict[tuple[str, int], tuple[NDArray[np.float32], str]]
-    # (machine, tag) -> what the vibration model made of the burst, and what is wrong with it
+    # (machine, tag) -> features and symptoms of the burst, and what is wrong with it
 
 STATES = tuple(MachineState)
 STALE_INTERVALS = 5.0
@@ -127,8 +127,8 @@ class Features:
 
     def bursts(self, windows: Sequence[Window], layouts: Mapping[str, Layout]) -> Bursts:
         """Run the vibration model over the new waveforms of all windows at once."""
-        wanted: list[tuple[str, int, Waveform]] = [
-            (w.machine, tag, w.waveforms[tag])
+        wanted: list[tuple[str, int, symptoms.Look]] = [
+            (w.machine, tag, _look(w, layouts[w.machine], tag))
             for w in windows
             for tag in layouts[w.machine].waveforms
             if tag in w.waveforms and w.fresh.intersection(layouts[w.machine].waveforms)
@@ -136,15 +136,19 @@ class Features:
         ]
         if self.waves is None or not wanted:
             return {}
-        features = self.waves.compute([wave for *_, wave in wanted])
-        self.rates.update({tag: wave.rate for _, tag, wave in wanted})
-        return {(m, t): (row, problem(wave)) for (m, t, wave), row in zip(wanted, features, strict=True)}
+        looks = [look for *_, look in wanted]
+        features = self.waves.compute([look.wave for look in looks])
+        self.rates.update({tag: look.wave.rate for _, tag, look in wanted})
+        return {
+            (m, t): (np.concatenate([row, more]), problem(look.wave))
+            for (m, t, look), row, more in zip(wanted, features, symptoms.compute(looks), strict=True)
+        }
 
     def _vibration(
         self, window: Window, layout: Layout, slot: dict[int, int], values: dict[int, float], missing: dict[int, str],
         *, bursts: Bursts,
     ) -> Observed:  # fmt: skip
-        size = len(self.waves.names) if self.waves else 0
+        size = (len(self.waves.names) if self.waves else 0) + len(layout.kinematics.names)
         row: list[float] = []
         lacking = {layout.tags[t].name: missing[t] for t in layout.regimes if t in missing}
         for tag in layout.waveforms:
@@ -171,6 +175,15 @@ class Features:
             row += features[:, [self.warmth.model.features.index(f) for f in more]].ravel().tolist()
         lacking = {layout.tags[t].name: missing[t] for t in layout.scalars if t in missing}
         return _observed(window, layout.scalars, slot, row, lacking)
+
+
+def _look(window: Window, layout: Layout, tag: int) -> symptoms.Look:
+    """Return a burst with what is known of how fast its machine turned."""
+    kinematics, shaft = layout.kinematics, np.nan
+    for i, index in enumerate(window.tag.tolist()):
+        if layout.tags[index].name == kinematics.speed and usable(window.status)[i]:
+            shaft = float(window.values[i]) * kinematics.hertz
+    return symptoms.Look(window.waveforms[tag], layout.tags[tag].unit, kinematics, shaft)
 
 
 def _observed(

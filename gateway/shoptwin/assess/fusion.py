@@ -36,4 +36,6 @@ def fuse(machine: str, now: int, parts: Sequence[Assessment], note: str = "") ->
         alarm=any(a.alarm for a in parts),
         index=min((a.index for a in outlooks if a.index is not None), default=None),
         remaining=min((a.remaining for a in outlooks if a.remaining), key=lambda r: r.middle, default=None),
+        since=min((a.since for a in parts if a.since), default=0),
+        hypotheses=tuple(sorted((h for a in parts for h in a.hypotheses), key=lambda h: (-h.support, h.fault))),
     )

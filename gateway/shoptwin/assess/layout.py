@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoptwin.assess.names import CLIPPED, CONTEXTS, IGNORED, RATE, STATE, VALUE, Name
+from shoptwin.assess.symptoms import STILL, Kinematics
 from shoptwin.domain.tag import Role
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Layout:
     process: tuple[str, ...]
     """Names of the process observation; empty where there is nothing to judge."""
     vibration: tuple[str, ...]
+    kinematics: Kinematics = STILL
 
     @classmethod
     def of(
@@ -50,20 +52,23 @@ class Layout:
         scalars = tuple(i for i, tag in tags.items() if tag.role not in IGNORED and tag.numeric)
         if all(tags[i].role in CONTEXTS or (tags[i].role is Role.SPEED and waveforms) for i in scalars):
             scalars = ()
-        regimes = having(Role.LOAD, Role.SPEED)
+        regimes, kinematics = having(Role.LOAD, Role.SPEED), Kinematics.of(machine)
         ambient, load = next(iter(having(Role.AMBIENT)), None), next(iter(having(*DRIVING)), None)
         temperatures = having(Role.TEMPERATURE) if warmth else ()
         more = warmth.names(ambient=ambient is not None, load=load is not None) if warmth else ()
         process = [str(Name(tags[i].role, tags[i].name, VALUE)) for i in scalars]
         process += [str(Name(Role.TEMPERATURE, tags[i].name, f)) for i in temperatures for f in more]
         vibration = [
-            str(Name(Role.WAVEFORM, tags[i].name, f)) for i in waveforms for f in (waves.names if waves else ())
+            str(Name(Role.WAVEFORM, tags[i].name, f))
+            for i in waveforms
+            for f in (*(waves.names if waves else ()), *kinematics.names)
         ]
         vibration += [str(Name(Role.WAVEFORM, tags[i].name, f)) for i in waveforms for f in (RATE, CLIPPED)]
         vibration += [str(Name(tags[i].role, tags[i].name, VALUE)) for i in regimes]
         return cls(
             machine, tags, waveforms, scalars, regimes, temperatures, ambient, load,
             (*process, STATE) if scalars else (), (*vibration, STATE) if waveforms else (),
+            kinematics,
         )  # fmt: skip
 
     @property

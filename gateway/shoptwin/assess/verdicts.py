@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shoptwin.assess import words
+from shoptwin.assess.diagnostician import Diagnostician
 from shoptwin.assess.features import STALE_INTERVALS
 from shoptwin.assess.remarks import remarks
 from shoptwin.assess.sensors import ABSTAINS, Kind
@@ -26,10 +27,11 @@ _ROWS_FOR_HALF = 50.0
 
 
 class Verdicts:
-    """Builds assessments; keeps nothing but the way to the feature models' names."""
+    """Builds assessments, with what may be behind them; has the way to the feature models' names."""
 
     def __init__(self, features: Features) -> None:
         self._features = features
+        self._diagnostician = Diagnostician()
 
     def of(self, track: Track, layout: Layout, window: Window, row: Observed, progress: float) -> Assessment:
         """Judge one observed row."""
@@ -42,6 +44,7 @@ class Verdicts:
             blank = replace(blank, model=f"{learned.id}@{learned.version}", sha256=learned.sha256, progress=1.0)
         lacking = "; ".join(f"{tag} {why}" for tag, why in row.missing.items())
         if (abstained := self._abstained(blank, track, window, row, lacking)) is not None:
+            self._diagnostician.forget(track)
             return abstained
         judged = track.judge(window.now, row.values)
         if judged is None:
@@ -51,7 +54,8 @@ class Verdicts:
             where = words.outside(judged.beyond) or words.apart(track.learned)
             note = f"{where}: no verdict on health here; {track.unknown.told(track.learned.manifest['rows'])}"
             return replace(blank, state=judged.state, score=judged.score, note=note)
-        return with_sensors(self._judged(blank, track, layout, judged, lacking), track, judged)
+        verdict = with_sensors(self._judged(blank, track, layout, judged, lacking), track, judged)
+        return self._diagnostician.consider(track, row, verdict)
 
     def _abstained(
         self, blank: Assessment, track: Track, window: Window, row: Observed, lacking: str

@@ -188,5 +188,10 @@ def _evidence(machine: dict[str, Any]) -> Iterator[str]:
         yield f"health {outlook(machine)}"
     if pick(machine, "health", "state") == "abnormal":
         yield from machine["health"]["evidence"]
+        if since := pick(machine, "health", "since"):
+            yield f"out of its usual range since {since}"
+    for hypothesis in pick(machine, "health", "hypotheses") or ():
+        grounds = "; ".join(hypothesis["grounds"])
+        yield f"may be {hypothesis['fault']} ({hypothesis['support']:.0%} of what it would show): {grounds}"
     if note := pick(machine, "health", "note"):
         yield note

@@ -22,6 +22,7 @@ def _about(text: str, **more: Any) -> msgspec.Meta:  # noqa: ANN401 - a JSON Sch
 
 
 _NAME = r"^[\w][\w.-]*$"
+_PART = r"^[^:]+$"
 _DURATION = r"^(\s*\d+(\.\d+)?\s*(ms|s|min|m|h|d|w)\s*)+$"
 
 
@@ -154,6 +155,29 @@ class StateForm(Form, frozen=True):
     )
 
 
+class BearingForm(Form, frozen=True):
+    """A rolling bearing: its geometry, or the orders that its data sheet gives."""
+
+    name: Annotated[str, _about("What it is called, as in: drive end.", pattern=_PART)]
+    balls: Annotated[int, _about("How many balls or rollers one row has.", minimum=3)] | None = None
+    ball_diameter: Annotated[float, _about("Their diameter, in the unit of pitch_diameter.")] | None = None
+    pitch_diameter: Annotated[float, _about("The diameter of the circle that their centres stand on.")] | None = None
+    contact_angle: Annotated[float, _about("The contact angle, in degrees.")] = 0.0
+    bpfo: Annotated[float, _about("Strikes on the outer race in a turn of its shaft.")] | None = None
+    bpfi: Annotated[float, _about("Strikes on the inner race in a turn of its shaft.")] | None = None
+    bsf: Annotated[float, _about("Turns of a ball about itself in a turn of its shaft.")] | None = None
+    ftf: Annotated[float, _about("Turns of the cage in a turn of its shaft.")] | None = None
+    ratio: Annotated[float, _about("Turns of its shaft for one turn of what the speed tag measures.")] = 1.0
+
+
+class GearForm(Form, frozen=True):
+    """A pair of wheels, told by one of them."""
+
+    name: Annotated[str, _about("What it is called, as in: pinion.", pattern=_PART)]
+    teeth: Annotated[int, _about("Teeth of the wheel.", minimum=2)]
+    ratio: Annotated[float, _about("Turns of its shaft for one turn of what the speed tag measures.")] = 1.0
+
+
 class MachineForm(Form, frozen=True):
     """One machine."""
 
@@ -165,6 +189,8 @@ class MachineForm(Form, frozen=True):
     learning: LearningForm = LearningForm()
     state: StateForm = StateForm()
     maintenance_tag: Annotated[str, _about("A tag of this machine: its maintenance key switch.")] | None = None
+    bearing: tuple[BearingForm, ...] = ()
+    gear: tuple[GearForm, ...] = ()
     tag: tuple[TagForm, ...] = ()
     tag_list: Annotated[str | tuple[str, ...], _about("Files of further tags (CSV), beside this one.")] = ()
 

@@ -6,7 +6,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from shoptwin.config import meaning
+from shoptwin.config import kinematics, meaning
 from shoptwin.config.decoding import decode
 from shoptwin.config.forms import ISO_20816, MachineForm
 from shoptwin.config.problems import did_you_mean
@@ -87,6 +87,8 @@ class Machines:
             name=form.name, tags=tags, area=form.area, line=form.line, iso20816=form.iso20816,
             false_alarms_per_month=rate or 1.0, learning=self._learning(form, (*at, "learning")),
             state=self._state(form, tags, (*at, "state")), maintenance_tag=form.maintenance_tag,
+            bearings=kinematics.bearings(form.bearing, (*at, "bearing"), problems),
+            gears=kinematics.gears(form.gear, (*at, "gear"), problems),
         )  # fmt: skip
 
     def _learning(self, form: MachineForm, at: Path) -> Learning:

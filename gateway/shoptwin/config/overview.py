@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shoptwin.config.feature import Feature
+from shoptwin.config.turning import turning
 from shoptwin.domain.tag import Level, Role, ValueKind
 from shoptwin.domain.timing import DAY, format_duration, iso
 
@@ -23,22 +24,12 @@ VELOCITY = frozenset({"mm/s", "mm/s rms", "m/s", "m/s rms", "in/s rms", "ips rms
 """Units that the zones of ISO 20816-3 can be told in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One thing that the twin can do for a machine."""
-
-    machine: str
-    name: str
-    on: bool
-    detail: str
-    """Where it is on: by which tags. Where it is off: what would switch it on."""
-
-
 def explain(config: Config) -> tuple[Feature, ...]:
     """Return, machine by machine, what is on and what would switch the rest on; the gateway itself comes first."""
     features = [_publishing(config)]
     for machine in config.machines:
-        features += [_limits(machine), _zones(machine), _vibration(machine), _process(machine), _state(machine)]
+        features += [_limits(machine), _zones(machine), _vibration(machine), *turning(machine)]
+        features += [_process(machine), _state(machine)]
         features += [_switch(machine), _learning(machine), *_wires(machine), *_reports(machine)]
     return tuple(features)
 

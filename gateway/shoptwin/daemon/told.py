@@ -72,6 +72,11 @@ def verdict(assessment: Assessment) -> dict[str, Any]:
         "input_age_s": assessment.input_age / SECOND,
         "model": assessment.model,
         "evidence": list(assessment.evidence),
+        "since": iso(assessment.since) if assessment.since else None,
+        "hypotheses": [
+            {"fault": h.fault, "support": h.support, "grounds": list(h.grounds), "tags": list(h.tags)}
+            for h in assessment.hypotheses
+        ],
         "note": assessment.note,
         "index": number(assessment.index),
         "remaining": remaining(assessment.remaining),

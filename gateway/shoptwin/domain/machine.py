@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shoptwin.domain.kinematics import Bearing, Gear
     from shoptwin.domain.tag import Tag
 
 
@@ -55,6 +56,8 @@ class Machine:
     state: StateRule = StateRule()
     maintenance_tag: str | None = None
     """Name of a tag of this machine that is true while the key switch is on maintenance."""
+    bearings: tuple[Bearing, ...] = ()
+    gears: tuple[Gear, ...] = ()
 
     def tag(self, name: str) -> Tag:
         """Return the tag of this name; KeyError where there is none."""

@@ -14,6 +14,7 @@ from shoptwin.domain.machine import MachineState
 from shoptwin.learn.budget import Budget
 from shoptwin.learn.fit_process import fit_process
 from shoptwin.learn.fit_vibration import fit_vibration
+from shoptwin.learn.reference import reference
 from shoptwin.learn.rhythm import holds, rhythm, steps, thin
 from shoptwin.learn.sensors import screen, usual
 
@@ -97,6 +98,8 @@ class Baseline:
     """How rows are gathered before they are judged."""
     sensors: dict[str, Any] = field(default_factory=dict)
     """What is usual of each sensor, see `learn/sensors.py`."""
+    reference: dict[str, Any] = field(default_factory=dict)
+    """What diagnosis holds a row against."""
 
     def to_onnx(self) -> bytes:
         """Return the ONNX model: x, age, alarmed, state -> score, outside, known, ratio, lean, joint, new state."""
@@ -117,6 +120,7 @@ class Baseline:
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,
             "threshold": 1.0, "budget": asdict(self.budget),
             "rhythm": self.rhythm._asdict(), "sensors": self.sensors, "state": state,
+            "reference": self.reference,
         }  # fmt: skip
 
 
@@ -136,6 +140,7 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
     x, time = x[told], time[told]
     sensors = usual(names, time, x, settings.false_alarms_per_month)
     beat, held = Rhythm(steps=steps(names, x)), np.ones(len(names))
+    against = reference(settings.indicator, names, x)
     if settings.indicator == "process":
         beat, held = rhythm(names, time, x), holds(names, x)
         time, x = thin(beat, names, time, x)
@@ -157,6 +162,7 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
         model, names, tuple(judged), int(time[0]), int(time[-1]), len(x), settings,
         tuple(float(d) for d in deviation), {name: told for name, told in explained.items() if told}, budget, beat,
         sensors,
+        against,
     )  # fmt: skip
 
 

@@ -129,6 +129,15 @@ class RemainingReading(Struct, kw_only=True, frozen=True):
     model: str
 
 
+class HypothesisReading(Struct, kw_only=True, frozen=True):
+    """What may be behind what moved."""
+
+    fault: Annotated[str, Meta(description="A word of docs/reference/diagnosis.md.")]
+    support: Annotated[Share, Meta(description="How much of what that fault would show is seen.")]
+    grounds: Annotated[tuple[str, ...], Meta(description="What is seen, the strongest first.")]
+    tags: Annotated[tuple[str, ...], Meta(description="Names of the tags that it is seen on.")]
+
+
 class HealthReading(Struct, kw_only=True, frozen=True):
     """The verdict on one indicator of a machine."""
 
@@ -141,6 +150,8 @@ class HealthReading(Struct, kw_only=True, frozen=True):
     input_age: Annotated[float, Meta(ge=0, description="Age of the oldest value used, s.")]
     model: str
     evidence: tuple[str, ...]
+    since: Annotated[Time | None, Meta(description="When what moved began to; null where nothing has.")]
+    hypotheses: Annotated[tuple[HypothesisReading, ...], Meta(description="The best supported first.")]
     note: str
     index: Annotated[float | None, Meta(description="Health index, 100 (as learned) to 0; null: cannot be told.")]
     remaining: Annotated[RemainingReading | None, Meta(description="null where there is no trend to tell it by.")]

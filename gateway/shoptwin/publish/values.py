@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shoptwin.domain.alarm import AlarmState
-    from shoptwin.domain.assessment import Assessment, Remaining
+    from shoptwin.domain.assessment import Assessment, Hypothesis, Remaining
 
 
 text = sound
@@ -67,6 +67,13 @@ def remaining(left: Remaining | None) -> payloads.RemainingReading | None:
     )  # fmt: skip
 
 
+def _hypothesis(one: Hypothesis) -> payloads.HypothesisReading:
+    return payloads.HypothesisReading(
+        fault=one.fault, support=share(one.support), grounds=tuple(map(text, one.grounds)),
+        tags=tuple(map(text, one.tags)),
+    )  # fmt: skip
+
+
 def health(assessments: Iterable[Assessment]) -> dict[str, payloads.HealthReading]:
     """Return verdicts by indicator."""
     return {
@@ -75,6 +82,7 @@ def health(assessments: Iterable[Assessment]) -> dict[str, payloads.HealthReadin
             confidence=share(a.confidence), time=iso(a.time), input_age=max(0.0, a.input_age / SECOND),
             model=a.model, evidence=tuple(map(text, a.evidence)), note=text(a.note),
             index=number(a.index), remaining=remaining(a.remaining),
+            since=moment(a.since), hypotheses=tuple(map(_hypothesis, a.hypotheses)),
         )
         for a in assessments
     }  # fmt: skip
