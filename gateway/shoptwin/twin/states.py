@@ -17,8 +17,9 @@
 from __future__ import annotations
 
 from collections import deque
-from statistics import median
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.tag import Role
@@ -115,7 +116,7 @@ class Counting:
         if self._count is not None and (parts := parts_between(self._count, count)) > 0:
             if self._since_part is not None:
                 self._cycles.append(self._since_part / parts)
-                self.cycle = median(self._cycles)
+                self.cycle = float(np.median(self._cycles))
             self._since_part = self._worked = 0
             self._despite += off
         self._count = count
