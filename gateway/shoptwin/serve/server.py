@@ -7,7 +7,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from shoptwin.domain.errors import ShoptwinError
 from shoptwin.serve.rest import application
@@ -29,7 +30,7 @@ RETRY_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn as a task among others: signals are the daemon's business."""
 
     @contextlib.contextmanager
@@ -78,7 +79,7 @@ async def _metrics(control: Control, where: str) -> None:
 
 async def _answer(app: Starlette, listening: socket.socket) -> None:
     """Serve `app` until cancelled, then let what is being answered end, but not for long."""
-    config = uvicorn.Config(
+    config = Config(
         app, log_config=None, log_level="warning", access_log=False, lifespan="off", http="h11", ws="none",
         loop="none", server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=GOODBYE_SECONDS,
         limit_concurrency=64,
