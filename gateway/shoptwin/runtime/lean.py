@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib.util
 import os
 import sys
 from contextlib import contextmanager
@@ -18,19 +17,11 @@ def import_lean() -> None:
     """Import what would bring more with it than the daemon uses; to be called before anything else imports it.
 
     structlog imports rich, and with it pygments and attrs, to draw tracebacks that the daemon never draws: 5 MB.
-    uvicorn imports its command line and what restarts workers, which nobody calls here: 1.3 MB.
     numpy's linear algebra starts a thread with buffers of its own for each core, for matrices larger than any of ours.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    bare("uvicorn")
     with absent("rich"):
         import structlog  # noqa: F401, PLC0415 - here, so that it does not find rich
-
-
-def bare(package: str) -> None:
-    """Let modules of a package be imported without what its `__init__` imports; not where that has run already."""
-    if package not in sys.modules and (spec := importlib.util.find_spec(package)) is not None:
-        sys.modules[package] = importlib.util.module_from_spec(spec)
 
 
 @contextmanager

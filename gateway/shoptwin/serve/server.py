@@ -7,8 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import structlog
-from uvicorn.config import Config
-from uvicorn.server import Server
+import uvicorn
 
 from shoptwin.domain.errors import ShoptwinError
 from shoptwin.serve.rest import application
@@ -30,7 +29,7 @@ RETRY_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-class _Server(Server):
+class _Server(uvicorn.Server):
     """uvicorn as a task among others: signals are the daemon's business."""
 
     @contextlib.contextmanager
@@ -79,7 +78,7 @@ async def _metrics(control: Control, where: str) -> None:
 
 async def _answer(app: Starlette, listening: socket.socket) -> None:
     """Serve `app` until cancelled, then let what is being answered end, but not for long."""
-    config = Config(
+    config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, lifespan="off", http="h11", ws="none",
         loop="none", server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=GOODBYE_SECONDS,
         limit_concurrency=64,

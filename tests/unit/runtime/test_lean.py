@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from shoptwin.runtime.lean import absent, bare, settle, tidy
+from shoptwin.runtime.lean import absent, settle, tidy
 
 NAME = "this"
 """A module of the standard library that nobody has imported."""
@@ -48,20 +48,3 @@ def test_rings_that_came_later_are_freed_and_what_was_there_is_left_alone() -> N
     finally:
         gc.unfreeze()
         gc.enable()
-
-
-def test_bare_packages_do_not_run_their_init() -> None:
-    """Modules of a bare package can be imported without its `__init__`; one that is there already stays as it is."""
-    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "wsgiref"}
-    for name in before:
-        del sys.modules[name]
-    try:
-        bare("wsgiref")
-        package = sys.modules["wsgiref"]
-        assert importlib.import_module("wsgiref.headers").Headers
-        bare("wsgiref")
-        assert sys.modules["wsgiref"] is package
-        bare("there-is-no-such-package")
-        assert "there-is-no-such-package" not in sys.modules
-    finally:
-        sys.modules.update(before)
