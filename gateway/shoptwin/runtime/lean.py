@@ -13,13 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_ARENAS = -8
+"""M_ARENA_MAX of malloc.h."""
+
+
 def import_lean() -> None:
     """Import what would bring more with it than the daemon uses; to be called before anything else imports it.
 
     structlog imports rich, and with it pygments and attrs, to draw tracebacks that the daemon never draws: 5 MB.
+    glibc gives each thread a heap of its own, with holes of its own; Python's lock lets one thread run at a time.
     numpy's linear algebra starts a thread with buffers of its own for each core, for matrices larger than any of ours.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if (choose := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:  # glibc has it
+        choose(_ARENAS, 1)
     with absent("rich"):
         import structlog  # noqa: F401, PLC0415 - here, so that it does not find rich
 
