@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from shoptwin.learn.baseline import Baseline, EvidenceLike
 
 
+_MISSING = 0.05
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Accepted:
     """The rows of some evidence that are learned from."""
@@ -42,6 +45,23 @@ class Before:
     """The first one first: `until` when it learned (ns UTC), and its `regimes` (Context.tell)."""
     aging: dict[str, float] | None = None
     """`from` (ns UTC) and `pace` (ns a row): drift is counted from the first baseline on."""
+    since: int = 0
+    """Time of the first row that was learned from, ns UTC."""
+
+    def check(self, evidence: EvidenceLike) -> None:
+        """See that the first learning part is still there: of what retention left of it nothing must be made.
+
+        Raises:
+            ModelError: it begins later than it did, by more than a twentieth of it.
+        """
+        if not self.known or self.aging is None:
+            return
+        latest = self.since + _MISSING * (self.aging["from"] - self.since)
+        if not len(evidence.time) or evidence.time[0] > latest:
+            raise ModelError(
+                "what was learned from first is no longer kept, so that nothing can be added to it",
+                "Raise [store] keep, or learn anew, the new regime too, with: shoptwin relearn",
+            )
 
     def accept(self, evidence: EvidenceLike) -> EvidenceLike:
         """Return the rows of the first learning part, and later ones outside all that was known when they came.
@@ -79,6 +99,6 @@ def read_before(learned: Path, request: LearnRequest) -> Before:
     path = folder(learned, request.machine) / f"{request.indicator}-{request.extends}.json"
     try:
         told = json.loads(path.read_text("utf-8"))
-        return Before(tuple(told["known"]), told["aging"])
+        return Before(tuple(told["known"]), told["aging"], int(told["learned_from"]))
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise ModelError(f"{path.name} cannot be gone on from: {e}", "Learn anew with: shoptwin relearn") from e

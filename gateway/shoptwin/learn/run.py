@@ -29,6 +29,7 @@ def run(request: LearnRequest, evidence: EvidenceLike, learned: Path) -> str:
         ModelError: there is too little evidence. OSError: the folder cannot be written.
     """
     before, mark = read_before(learned, request), fingerprint(request, evidence)
+    before.check(evidence)
     if version := known(learned, request.machine, request.indicator, mark):
         return version
     baseline = fit(before.accept(evidence), Settings(request.indicator, request.false_alarms_per_month))

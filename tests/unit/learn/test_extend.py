@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -59,6 +60,19 @@ def test_the_learning_process_adds_what_lay_outside_and_nothing_else(twin, tmp_p
     assert after["aging"] == before["aging"]
     assert [known["until"] for known in after["known"]] == [until, BEGIN + 340 * MINUTE]
     assert after["asked_until"] == before["asked_until"]
+
+
+def test_what_retention_took_is_not_made_up_for(twin, tmp_path):
+    """Where the first learning part is no longer kept, a new regime is not learned in its place."""
+    until = BEGIN + 200 * MINUTE
+    assert learn(twin, tmp_path, LearnRequest("m", "process", 0, until)).returncode == 0
+    with sqlite3.connect(twin) as file:
+        file.execute("DELETE FROM observations WHERE time < ?", (BEGIN + 50 * MINUTE,))
+    file.close()
+    more = LearnRequest("m", "process", 0, until, extends="1", beyond=BEGIN + 340 * MINUTE)
+    done = learn(twin, tmp_path, more)
+    assert done.returncode == 3
+    assert "what was learned from first is no longer kept" in done.stderr
 
 
 def test_what_cannot_be_gone_on_from_says_so(tmp_path):
