@@ -16,6 +16,7 @@ from shoptwin.assess.outlooks import Outlooks, told
 from shoptwin.assess.pacing import Pacing
 from shoptwin.assess.progress import LearningState, LearnRequest, progress
 from shoptwin.assess.track import Track
+from shoptwin.assess.unknown import guarded
 from shoptwin.assess.verdicts import Verdicts
 from shoptwin.domain.assessment import Assessment, Judgement, Observation, Verdict
 from shoptwin.domain.errors import ModelError
@@ -138,6 +139,8 @@ class Assessor:
                 if row is not None:
                     assessments.append(verdict)
             assessments.append(fuse(machine, window.now, parts, self._why_not(machine)))
+            for track in (self._tracks[machine, indicator] for indicator in layout.indicators):
+                track.unknown = guarded(track.unknown, standing=any(part.alarm for part in parts))
         except Exception as error:  # noqa: BLE001 - boundary (DESIGN §3): one machine's assessment
             note = "the assessment failed; the limits go on"
             return Judgement(
@@ -173,24 +176,13 @@ class Assessor:
             done = track.learned is not None and (
                 track.pointer.chosen or until is None or not track.learned.manifest["asked_until"] < until <= now
             )
-            if done and (request := self._extension(track, now)) is not None:
+            if done and (request := track.unknown.request(track, now, self._budget(machine))) is not None:
                 out.append(request)
             if done or not track.rows or track.rows < _MORE * track.tried or self._progress(track, now) < 1:
                 continue
             track.tried, track.asked = track.rows, track.pointer
             out.append(LearnRequest(machine, indicator, track.pointer.since, until or now, self._budget(machine)))
         return tuple(out)
-
-    def _extension(self, track: Track, now: int) -> LearnRequest | None:
-        """Return the request to learn regimes that the baseline in use does not know, once enough of them was seen."""
-        learned = track.learned
-        if learned is None or track.pointer.chosen or not track.unknown.enough(learned.manifest["rows"]):
-            return None
-        track.unknown.asked, track.asked = track.unknown.rows, track.pointer
-        first, budget = int(learned.manifest["asked_until"]), self._budget(track.machine)
-        return LearnRequest(
-            track.machine, track.indicator, track.pointer.since, first, budget, learned.version, beyond=now
-        )
 
     def _budget(self, machine: str) -> float:
         """Return the false alarms a month that each indicator may raise: together no more than the machine may."""
@@ -199,7 +191,10 @@ class Assessor:
 
     def declined(self, request: LearnRequest, why: str) -> None:
         """Take note of why nothing could be learned: verdicts say it until there is twice the evidence."""
-        if (track := self._tracks.get((request.machine, request.indicator))) is not None and track.tried:
+        track = self._tracks.get((request.machine, request.indicator))
+        if track is not None and request.extends:
+            track.unknown.problem = f"it cannot be learned: {why}"
+        elif track is not None and track.tried:
             until = self._layouts[request.machine].machine.learning.until
             past = until is not None and request.until <= until
             anew = f": give a later learning.until, or shoptwin relearn {request.machine}" if past else ""

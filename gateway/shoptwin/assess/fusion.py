@@ -21,7 +21,7 @@ def fuse(machine: str, now: int, parts: Sequence[Assessment], note: str = "") ->
     worst = min(parts, key=lambda a: (_ORDER.index(a.state), -a.score))
     judged = [a for a in parts if a.state in {Verdict.NORMAL, Verdict.ABNORMAL}]
     outlooks = judged if worst in judged else []  # one that should judge and cannot: nothing is told of the machine
-    ranked = sorted(parts, key=lambda a: -a.score)
+    ranked = sorted(parts, key=lambda a: (not a.alarm, -a.score))
     told = list(dict.fromkeys(a.note for a in parts))
     notes = [f"{a.indicator}: {a.note}" for a in parts if a.note] if len(told) > 1 else told
     return replace(
@@ -37,5 +37,5 @@ def fuse(machine: str, now: int, parts: Sequence[Assessment], note: str = "") ->
         index=min((a.index for a in outlooks if a.index is not None), default=None),
         remaining=min((a.remaining for a in outlooks if a.remaining), key=lambda r: r.middle, default=None),
         since=min((a.since for a in parts if a.since), default=0),
-        hypotheses=tuple(sorted((h for a in parts for h in a.hypotheses), key=lambda h: (-h.support, h.fault))),
+        hypotheses=tuple(h for a in ranked for h in sorted(a.hypotheses, key=lambda h: (-h.support, h.fault))),
     )

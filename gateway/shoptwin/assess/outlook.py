@@ -62,8 +62,8 @@ class Outlook:
     def remaining(self, now: int) -> Remaining | None:
         """Return how long is left from `now` (ns UTC) on; None where no trend tells."""
         told, since = self._remaining, (now - self._told) / 1e9
-        if told is None:
-            return None
+        if told is None or self.smooth is None or math.exp(self.smooth) <= AS_LEARNED:
+            return None  # as it was learned: what its trend was when it was last looked at is over
         return replace(told, **{name: max(getattr(told, name) - since, 0.0) for name in ("low", "middle", "high")})
 
     def _look(self, severity: float) -> Remaining | None:

@@ -46,6 +46,8 @@ class LearnRequest:
     extends: str = ""
     """The version that does not know a regime: rows outside it, up to `beyond`, are evidence too."""
     beyond: int = 0
+    after: int = 0
+    """… and from then on, ns UTC."""
     limits: Limits = ()
 
     @property
@@ -58,7 +60,8 @@ class LearnRequest:
         return [
             "--twin", str(twin), "--learned", str(learned), "--machine", self.machine, "--indicator", self.indicator,
             "--since", str(self.since), "--until", str(self.until), "--false-alarms", repr(self.false_alarms_per_month),
-            *(["--extends", self.extends, "--beyond", str(self.beyond)] if self.extends else []),
+            *(["--extends", self.extends, "--after", str(self.after)] if self.extends else []),
+            *(["--beyond", str(self.beyond)] if self.extends else []),
             *(text for tag, condition, value in self.limits for text in ("--limit", tag, condition, repr(value))),
         ]  # fmt: skip
 

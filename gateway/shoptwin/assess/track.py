@@ -143,7 +143,7 @@ class Track:
     ) -> Judged:
         learned, before, at = running
         out, state = learned.step(x, learned.age(now), self.alarm, before)
-        self.unknown.see(outside=bool(out["outside"][0]))
+        self.unknown.see(now, outside=bool(out["outside"][0]))
         if not bool(out["outside"][0]):  # what a regime that nobody knows looks like says nothing of the known ones
             self.running = (learned, state, at)
         score = self.allowance.apply(learned, x, finite(out["score"]))

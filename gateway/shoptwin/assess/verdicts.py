@@ -51,6 +51,7 @@ class Verdicts:
             return self._unlearned(blank, track, lacking)
         blank = replace(blank, alarm=track.alarm)
         if judged.state is Verdict.UNKNOWN_REGIME and track.learned is not None:
+            self._diagnostician.forget(track)
             where = words.outside(judged.beyond) or words.apart(track.learned)
             note = f"{where}: no verdict on health here; {track.unknown.told(track.learned.manifest['rows'])}"
             return replace(blank, state=judged.state, score=judged.score, note=note)
@@ -76,7 +77,8 @@ class Verdicts:
         latest, now = track.latest, window.now
         if window.maintenance:
             blank = latest or Assessment(track.machine, track.indicator, now, Verdict.NO_DATA, 0.0, progress=progress)
-            return replace(blank, time=now, state=Verdict.NO_DATA, score=0.0, evidence=(), note=_MAINTENANCE)
+            return replace(blank, time=now, state=Verdict.NO_DATA, score=0.0, evidence=(), note=_MAINTENANCE,
+                           hypotheses=(), since=0)  # fmt: skip
         if latest is None:
             note = f"{track.indicator}: nothing was received yet"
             return Assessment(track.machine, track.indicator, now, Verdict.LEARNING, 0.0, progress=progress, note=note)

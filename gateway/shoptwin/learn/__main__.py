@@ -27,13 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--until", type=_time, required=True, help="the same; evidence from before it is used")
     parser.add_argument("--false-alarms", type=float, default=1.0, help="a month")
     parser.add_argument("--extends", default="", help="a version whose unknown regimes are learned too …")
-    parser.add_argument("--beyond", type=_time, default=0, help="… from what was seen of them before this time")
+    parser.add_argument("--after", type=_time, default=0, help="… from what was seen of them since this time …")
+    parser.add_argument("--beyond", type=_time, default=0, help="… and before this one")
     parser.add_argument("--limit", nargs=3, action="append", default=[], metavar=("TAG", "CONDITION", "VALUE"))
     told = parser.parse_args(arguments)
     limits = tuple((tag, condition, float(value)) for tag, condition, value in told.limit)
     request = LearnRequest(
-        told.machine, told.indicator, told.since, told.until, told.false_alarms, told.extends, told.beyond, limits
-    )
+        told.machine, told.indicator, told.since, told.until, told.false_alarms, told.extends, told.beyond,
+        after=told.after, limits=limits,
+    )  # fmt: skip
     outcome = learn(Job(told.twin, told.learned, request))
     if outcome.problem:
         print(outcome.problem, file=sys.stderr)  # noqa: T201

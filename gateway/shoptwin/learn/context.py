@@ -97,15 +97,21 @@ class Context:
 
     def outside(self, x: Array) -> bool:
         """Tell whether a row [names] lies outside the learned regimes: beyond a context, or two never seen together."""
-        beyond = any(not low <= x[c] <= high for c, (low, high) in self._limits() if not np.isnan(x[c]))
-        return beyond or self._apart(x)
+        return bool(self.all_outside(x[None])[0])
 
-    def _apart(self, x: Array) -> bool:
-        """Tell whether two contexts of a row [names] were never seen like this together; not where one is missing."""
-        if len(self.columns) <= 1 or np.isnan(x[list(self.columns)]).any():
-            return False
-        weight = self.design(x[None])[0] * self._groups()
-        return bool((weight @ self.together @ weight.T).min() < _SUPPORT)
+    def all_outside(self, x: Array) -> NDArray[np.bool_]:
+        """Tell it of rows `x` [n, names]: [n]. Where a context is missing, only the others are looked at."""
+        out = np.zeros(len(x), np.bool_)
+        for column, (low, high) in self._limits():
+            out |= (x[:, column] < low) | (x[:, column] > high)  # NaN is neither
+        if len(self.columns) <= 1:
+            return out
+        complete = np.flatnonzero(~np.isnan(x[:, list(self.columns)]).any(1))
+        design = self.design(x[complete])
+        parts = [design * group for group in self._groups()]
+        met = [((one @ self.together) * other).sum(1) for i, one in enumerate(parts) for other in parts[:i]]
+        out[complete] |= np.min(met, axis=0) < _SUPPORT
+        return out
 
     def _groups(self) -> Array:
         """Return which columns of the design belong to which context: [contexts, width], 0 and 1."""

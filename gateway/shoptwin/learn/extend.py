@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shoptwin.assess.learned import folder
+from shoptwin.assess.unknown import RUN
 from shoptwin.domain.errors import ModelError
 from shoptwin.learn.context import Context
 
@@ -47,6 +48,9 @@ class Before:
     """`from` (ns UTC) and `pace` (ns a row): drift is counted from the first baseline on."""
     since: int = 0
     """Time of the first row that was learned from, ns UTC."""
+    after: int = 0
+    beyond: int = 0
+    """Between which times what lies outside is taken, ns UTC."""
 
     def check(self, evidence: EvidenceLike) -> None:
         """See that the first learning part is still there: of what retention left of it nothing must be made.
@@ -71,21 +75,32 @@ class Before:
         """
         if not self.known:
             return evidence
-        values = np.asarray(evidence.values, np.float64)
-        keep = np.ones(len(values), np.bool_)
-        for baseline in self.known:
-            later = np.flatnonzero((evidence.time >= baseline["until"]) & keep)
-            context = Context.told(baseline["regimes"], evidence.names)
-            keep[later] = [context.outside(values[i]) for i in later]
+        values, time = np.asarray(evidence.values, np.float64), evidence.time
+        keep = time < self.known[0]["until"]
+        outside = np.ones(len(values), np.bool_)
+        spans = [*((known["after"], known["until"]) for known in self.known[1:]), (self.after, self.beyond)]
+        for baseline, (after, until) in zip(self.known, spans, strict=True):
+            outside &= Context.told(baseline["regimes"], evidence.names).all_outside(values)
+            keep |= _runs(outside) & (time >= after) & (time < until)
         where = np.flatnonzero(keep)
         state = [evidence.state[i] for i in where.tolist()]
         return Accepted(evidence.time[where], tuple(evidence.names), np.asarray(evidence.values)[where], state)
 
     def manifest(self, baseline: Baseline, until: int) -> dict[str, Any]:
         """Return what a baseline that goes on from here keeps of all this; it learned until `until` (ns UTC)."""
-        known = [*self.known, {"until": until, "regimes": baseline.model.context.tell(baseline.names)}]
+        regimes = baseline.model.context.tell(baseline.names)
+        known = [*self.known, {"after": self.after, "until": until, "regimes": regimes}]
         pace = (baseline.until - baseline.since) / max(baseline.rows - 1, 1)
         return {"known": known, "aging": self.aging or {"from": baseline.until, "pace": max(pace, 1.0)}}
+
+
+def _runs(outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which rows lie outside with others beside them, RUN in a row: a single strange value is no regime."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], outside.astype(np.int8), [0]])))
+    out = np.zeros(len(outside), np.bool_)
+    for start, stop in edges.reshape(-1, 2):
+        out[start:stop] = stop - start >= RUN
+    return out
 
 
 def read_before(learned: Path, request: LearnRequest) -> Before:
@@ -99,6 +114,6 @@ def read_before(learned: Path, request: LearnRequest) -> Before:
     path = folder(learned, request.machine) / f"{request.indicator}-{request.extends}.json"
     try:
         told = json.loads(path.read_text("utf-8"))
-        return Before(tuple(told["known"]), told["aging"], int(told["learned_from"]))
+        return Before(tuple(told["known"]), told["aging"], int(told["learned_from"]), request.after, request.beyond)
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise ModelError(f"{path.name} cannot be gone on from: {e}", "Learn anew with: shoptwin relearn") from e

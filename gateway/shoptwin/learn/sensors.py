@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shoptwin.assess.names import CLIPPED, CONTEXTS, IGNORED, RATE, STATE, VALUE, Name
+from shoptwin.assess.names import CLIPPED, RATE, STATE, VALUE, Name
 from shoptwin.assess.sensors import GAP, RATE_OFF
 from shoptwin.domain.tag import Role
 
@@ -25,8 +25,10 @@ _LONGER = 3.0
 _SHARE = 0.01
 """Of the false alarms that are bearable, those that may come of values held by chance."""
 _MONTH = 30 * 86_400e9
-_MEANT = (CONTEXTS - {Role.AMBIENT}) | {Role.SPEED}
-"""Held as long as somebody wants them held."""
+_MEASURED = frozenset(
+    {Role.VIBRATION, Role.TEMPERATURE, Role.AMBIENT, Role.CURRENT, Role.POWER, Role.PRESSURE, Role.FLOW}
+)
+"""What a sensor measures; all else is held as long as somebody wants it held: a recipe, a valve, a speed."""
 
 
 def usual(names: Sequence[str], time: NDArray[np.int64], x: Array, budget: float) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def _held(name: Name) -> bool:
     """Tell whether a column is measured, and new each time there is something new: bursts by their RMS."""
     if name.role is Role.WAVEFORM:
         return name.feature == "rms"
-    return name.feature == VALUE and name.role not in _MEANT | IGNORED
+    return name.feature == VALUE and name.role in _MEASURED
 
 
 def _hold(time: NDArray[np.int64], column: Array, budget: float) -> dict[str, float] | None:

@@ -150,6 +150,41 @@ def test_what_grows_slowly_in_a_known_regime_is_not_learned_with_a_new_one(bench
     assert [a.state for a in sunk] == [Verdict.ABNORMAL] * 2
 
 
+def test_no_regime_is_learned_while_an_alarm_stands(bench, epoch):
+    """A machine that alarms is throttled to where nobody has been: its fault is not learned as normal of that."""
+    made, rng = bench(DRIVEN, until=epoch + 200 * SECOND), np.random.default_rng(12)
+    visits(made, rng, 0, [50.0, 60.0] * 5)
+    assert visits(made, rng, 200, [60.0], flow=-20.0)[-1].alarm
+    throttled = visits(made, rng, 220, [100.0, 60.0, 100.0, 60.0], flow=-20.0)
+    assert throttled[0].note.endswith("no verdict on health here; it is not learned while an alarm stands")
+    assert [a.model for a in throttled] == ["process-m1@1"] * 4
+    assert throttled[-1].alarm
+    assert throttled[-1].state is Verdict.ABNORMAL
+
+
+def test_a_single_strange_setpoint_is_no_regime(bench, epoch):
+    """A value of a setpoint that comes alone, however often, opens no regime."""
+    made, rng = bench(DRIVEN, until=epoch + 200 * SECOND), np.random.default_rng(13)
+    visits(made, rng, 0, [50.0, 60.0] * 5)
+    for i in range(60):
+        rate = 6553.5 if i % 2 else 60.0
+        said = made.step(epoch + (200 + i) * SECOND, driven(rng, 60.0) | {"rate": rate})["health"]
+    assert said.state is Verdict.UNKNOWN_REGIME
+    assert "learning it: 0 of 16 rows, 0 of 2 visits" in said.note
+    assert said.model == "process-m1@1"
+
+
+def test_what_somebody_went_back_to_says_that_it_learns_no_regime(bench, epoch):
+    """A version that was chosen by hand stays as it is, and the verdict on a new regime says so."""
+    made, rng = bench(DRIVEN, until=epoch + 200 * SECOND), np.random.default_rng(14)
+    visits(made, rng, 0, [50.0, 60.0] * 5)
+    visits(made, rng, 200, [60.0, 100.0] * 2 + [60.0])
+    made.assessor.roll_back("m1", "process", "1")
+    said = visits(made, rng, 300, [60.0, 100.0] * 3)
+    assert said[-1].state is Verdict.UNKNOWN_REGIME
+    assert "it is not learned, as somebody went back to this version" in said[-1].note
+
+
 def test_two_things_never_asked_for_together_are_an_unknown_regime(bench, epoch):
     """A load and a setpoint that were both learned, but never together, are told as what they are."""
     tags = (*DRIVEN, ("load", "load", "%"))

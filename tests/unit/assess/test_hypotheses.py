@@ -7,7 +7,8 @@ import pytest
 
 from shoptwin.alarms.health import health_condition
 from shoptwin.assess import Assessor, ModelShelf
-from shoptwin.domain.assessment import Verdict, Window
+from shoptwin.assess.fusion import fuse
+from shoptwin.domain.assessment import Assessment, Hypothesis, Verdict, Window
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.kinematics import Bearing, defects
 from shoptwin.domain.machine import Learning, Machine, MachineState
@@ -84,3 +85,11 @@ def test_a_sound_machine_has_no_hypothesis(told):
     calm = told()
     assert {a.state for a in calm[LEARNED:]} == {Verdict.NORMAL}
     assert not any(a.hypotheses or a.since for a in calm)
+
+
+def test_the_cause_told_first_is_of_what_raised_the_alarm():
+    """Of several indicators the one that alarms speaks first, however sure another is of something else."""
+    stuck, bearing = Hypothesis("sensor-stuck", 0.9), Hypothesis("bearing-outer", 0.8)
+    calm = Assessment("m", "process", 1, Verdict.NORMAL, 0.9, hypotheses=(stuck,))
+    loud = Assessment("m", "vibration", 1, Verdict.NORMAL, 0.8, hypotheses=(bearing,), alarm=True)
+    assert [h.fault for h in fuse("m", 1, [calm, loud]).hypotheses] == ["bearing-outer", "sensor-stuck"]

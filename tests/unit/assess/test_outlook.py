@@ -142,5 +142,8 @@ def test_left_time_is_an_interval_of_the_type_that_all_share():
     """What is told is the domain's own type, with the confidence that the interval was made for."""
     made = Outlook()
     made._remaining, made._told = Remaining(10.0, 20.0, float("inf"), 0.8, "wiener"), EPOCH
+    made.smooth = 0.0
     told = made.remaining(EPOCH + 15 * SECOND)
     assert (told.low, told.middle, told.high, told.confidence) == (0.0, 5.0, float("inf"), 0.8)
+    made.smooth = -2.0
+    assert made.remaining(EPOCH + 15 * SECOND) is None, "it is as it was learned again: that trend is over"
