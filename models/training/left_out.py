@@ -147,8 +147,9 @@ def main() -> int:
         print(f"{asked.shared}/evaluate is not here: give --shared", file=sys.stderr)
         return 1
     lab.yardstick(asked.shared)
-    text = "\n".join(table(missed(asked.shared, asked.telling)))
-    if asked.only or asked.telling != TELLINGS:
+    lines = table(missed(asked.shared, asked.telling))
+    text = "\n".join([f"In the tellings {', '.join(asked.telling)}:", "", *lines])
+    if asked.only:
         print(text)
         return 0
     before, begun, rest = PAGE.read_text("utf-8").partition(BEGIN)
