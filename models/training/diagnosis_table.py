@@ -23,6 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # runs share the cores: told
 
 import numpy as np
 from diagnosis_runs import FAMILIES, HEALTHY, Run
+from pages import write_between
 
 from shoptwin.assess import Assessor, ModelShelf, diagnosis, diagnostician, suspects
 from shoptwin.domain.assessment import Observation, Window
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "diagnosis.md"
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 EPOCH = 1_700_000_000 * SECOND
 NOTHING = "nothing"
 NAMED = diagnosis.NAMED | suspects.NAMED
@@ -148,11 +148,7 @@ def main() -> int:
             print(f"{family.__name__}: {len(found)} runs so far", file=sys.stderr)
     lines = table(found)
     print("\n".join(lines))
-    if not told.print:
-        before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", "utf-8")
-    return 0
+    return 0 if told.print else write_between(PAGE, "table", lines)
 
 
 if __name__ == "__main__":

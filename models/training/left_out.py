@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import laboratory as lab
 import numpy as np
+from pages import write_between
 from score_table import AS_IS, PAGE, TELLINGS
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 REPORTED = ("genesis", "cwru")
 """Families without a goal: nothing could be chosen by them."""
-BEGIN, END = "<!-- left out: begin -->", "<!-- left out: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +152,7 @@ def main() -> int:
     if asked.only:
         print(text)
         return 0
-    before, begun, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        print(f"{PAGE} has no {BEGIN} and {END} to write between", file=sys.stderr)
-        return 1
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
-    return 0
+    return write_between(PAGE, "left out", text.splitlines())
 
 
 if __name__ == "__main__":

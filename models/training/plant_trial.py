@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the runs share the cores: told before numpy is imported
 
 import numpy as np
-from trial_table import table, totals, write
+from pages import write_between
+from trial_table import PAGE, table, totals
 
 from shoptwin.domain.timing import DAY, MINUTE, iso, parse_time
 from shoptwin.replay import replay
@@ -253,7 +254,7 @@ def main() -> int:
         print(f"not tried: {kind}: {why}")
     if told.misses:
         _tell(results)
-    if told.write and not write([*lines, "", *told_totals]):
+    if told.write and write_between(PAGE, "trial", [*lines, "", *told_totals]):
         return 1
     return 0 if met else 1
 

@@ -25,6 +25,7 @@ from unittest.mock import patch
 
 import laboratory
 import numpy as np
+from pages import write_between
 
 from shoptwin.assess import outlook
 from shoptwin.assess.degradation import FLOOR
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "prognosis.md"
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 RUN_TO_FAILURE = ("femto", "cmapss")
 HEALTHY = {
     "femto": ("loop",), "skab": ("loop", "quiet-400"), "tep": ("normal",)
@@ -207,13 +207,7 @@ def main() -> int:
     if told.only or told.telling != laboratory.AS_IS:
         print(text)
         return 0
-    before, begun, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        print(f"{PAGE} has no {BEGIN} and {END} to write between", file=sys.stderr)
-        return 1
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
-    return 0
+    return write_between(PAGE, "table", text.splitlines())
 
 
 if __name__ == "__main__":

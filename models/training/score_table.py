@@ -14,9 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pages import write_between
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "detection.md"
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 AS_IS = "as-is"
 TELLINGS = [AS_IS, *"12345"]
 MISSED = "✗"
@@ -76,13 +77,7 @@ def main() -> int:
     if told.only or told.telling != TELLINGS:
         print(text)
         return 0
-    before, begun, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        print(f"{PAGE} has no {BEGIN} and {END} to write between", file=sys.stderr)
-        return 1
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
-    return 0
+    return write_between(PAGE, "table", text.splitlines())
 
 
 if __name__ == "__main__":

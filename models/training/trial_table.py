@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from plant_trial import Result
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "detection.md"
-BEGIN, END = "<!-- trial: begin -->", "<!-- trial: end -->"
 FALSE_ALARMS, FOUND = 1.0, 0.95
 """The goals: false alarms a machine-month at most, and the share of faults found before the failure at least."""
 _Z = 1.959964
@@ -75,17 +73,6 @@ def totals(runs: Sequence[Result]) -> tuple[list[str], bool]:
         share = sum(run.abstained for run in runs) / running
         lines.append(f"No verdict on healthy rows of a machine that is not off: {share:.1%} of {running}.")
     return lines, met
-
-
-def write(lines: Sequence[str]) -> bool:
-    """Write lines into the page, between its marks; tell whether it has them."""
-    before, begun, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        print(f"{PAGE} has no {BEGIN} and {END} to write between", file=sys.stderr)
-        return False
-    PAGE.write_text("\n".join([before + BEGIN, "", *lines, "", END + after]), "utf-8")
-    return True
 
 
 def _median(values: Sequence[float]) -> str:
