@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import sqlite3
@@ -204,6 +205,64 @@ def slave(floor: Floor) -> Iterator[Callable[[], Slave]]:
     yield make
     for one in made:
         one.stop()
+
+
+_PUMP = """
+[[device]]
+name = "plc1"
+driver = "modbus"
+url = "tcp://127.0.0.1:{port}"
+period = "{period}"
+
+[[machine]]
+name = "pump-1"
+
+[machine.learning]
+{learning}
+
+[[machine.tag]]
+name = "flow"
+role = "flow"
+unit = "l/min"
+device = "plc1"
+address = "holding:0:float32"
+limits = {{ hi = {hi} }}
+
+[[machine.tag]]
+name = "pressure"
+role = "pressure"
+unit = "bar"
+device = "plc1"
+address = "holding:2:float32"
+"""
+
+
+class Pump:
+    """A pump behind a slave: its flow scatters about 100 l/min and `off`, its pressure about 4 bar."""
+
+    def __init__(self, plc: Slave) -> None:
+        self.off = 0.0
+        self._plc, self._draw = plc, random.Random(1)
+
+    def work(self, over: threading.Event) -> None:
+        """Run until it is over."""
+        while not over.wait(0.05):
+            self._plc.put(0, self._draw.gauss(100, 2) + self.off, self._draw.gauss(4, 0.1))
+
+    def configuration(self, learning: str, *, period: str = "100ms", hi: float = 500) -> str:
+        """Return what a user would write of it."""
+        return _PUMP.format(port=self._plc.port, learning=learning, period=period, hi=hi)
+
+
+@pytest.fixture
+def running_pump(slave: Callable[[], Slave]) -> Iterator[Pump]:
+    """Give a pump that runs."""
+    pump, over = Pump(slave()), threading.Event()
+    thread = threading.Thread(target=pump.work, args=(over,))
+    thread.start()
+    yield pump
+    over.set()
+    thread.join()
 
 
 @pytest.fixture

@@ -3,71 +3,20 @@
 from __future__ import annotations
 
 import json
-import random
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PUMP = """
-[[device]]
-name = "plc1"
-driver = "modbus"
-url = "tcp://127.0.0.1:{port}"
-period = "100ms"
-
-[[machine]]
-name = "pump-1"
-
-[machine.learning]
-span = "6s"
-
-[[machine.tag]]
-name = "flow"
-role = "flow"
-unit = "l/min"
-device = "plc1"
-address = "holding:0:float32"
-limits = {{ hi = 500 }}
-
-[[machine.tag]]
-name = "pressure"
-role = "pressure"
-unit = "bar"
-device = "plc1"
-address = "holding:2:float32"
-"""
 KEY = "pump-1/health.abnormal"
 
 
-class Flow:
-    """A flow that is off by as much as a test says."""
-
-    off = 0.0
-
-
 @pytest.fixture
-def pump(slave: Any, daemon: Any) -> Iterator[tuple[Any, Flow]]:
-    """Run a pump whose flow and pressure scatter, and a daemon that has learned it."""
-    plc, flow, over, draw = slave(), Flow(), threading.Event(), random.Random(1)
-
-    def work() -> None:
-        while not over.wait(0.05):
-            plc.put(0, draw.gauss(100, 2) + flow.off, draw.gauss(4, 0.1))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        box = daemon(PUMP.format(port=plc.port)).start()
-        box.until(lambda status: (status["machines"][0]["health"] or {"state": ""})["state"] == "normal", 60)
-        yield box, flow
-    finally:
-        over.set()
-        thread.join()
+def pump(running_pump: Any, daemon: Any) -> tuple[Any, Any]:
+    """Give a daemon that has learned a pump, and the pump."""
+    box = daemon(running_pump.configuration('span = "6s"')).start()
+    box.until(lambda status: (status["machines"][0]["health"] or {"state": ""})["state"] == "normal", 60)
+    return box, running_pump
 
 
 def health(status: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +25,7 @@ def health(status: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def creep(box: Any, flow: Flow) -> None:
+def creep(box: Any, flow: Any) -> None:
     """Let the flow rise until that raises the alarm, and no further."""
     while not health(box.status())["alarm"]:
         flow.off += 1.5

@@ -3,60 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PUMP = """
-[[device]]
-name = "plc1"
-driver = "modbus"
-url = "tcp://127.0.0.1:{port}"
-period = "100ms"
-
-[[machine]]
-name = "pump-1"
-
-[machine.learning]
-span = "5s"
-
-[[machine.tag]]
-name = "flow"
-role = "flow"
-unit = "l/min"
-device = "plc1"
-address = "holding:0:float32"
-
-[[machine.tag]]
-name = "pressure"
-role = "pressure"
-unit = "bar"
-device = "plc1"
-address = "holding:2:float32"
-"""
-
 
 @pytest.fixture
-def pump(slave: Any, daemon: Any) -> Iterator[Any]:
-    """Run a pump whose flow and pressure scatter, and a daemon that learns it within seconds."""
-    plc, over, draw = slave(), threading.Event(), random.Random(1)
-
-    def work() -> None:
-        while not over.wait(0.05):
-            plc.put(0, draw.gauss(100, 2), draw.gauss(4, 0.1))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield daemon(PUMP.format(port=plc.port)).start()
-    finally:
-        over.set()
-        thread.join()
+def pump(running_pump: Any, daemon: Any) -> Any:
+    """Run a pump, and a daemon that learns it within seconds."""
+    return daemon(running_pump.configuration('span = "5s"')).start()
 
 
 def judged_by(version: str) -> Any:

@@ -3,55 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from shoptwin.domain.timing import iso
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PUMP = """
-[[device]]
-name = "plc1"
-driver = "modbus"
-url = "tcp://127.0.0.1:{port}"
-period = "{period}"
-
-[[machine]]
-name = "pump-1"
-
-[machine.learning]
-{learning}
-
-[[machine.tag]]
-name = "flow"
-role = "flow"
-unit = "l/min"
-device = "plc1"
-address = "holding:0:float32"
-limits = {{ hi = 50 }}
-"""
-
-
-@pytest.fixture
-def plc(slave: Any) -> Iterator[Any]:
-    """Run a PLC whose flow scatters about 100 l/min."""
-    made, over, draw = slave(), threading.Event(), random.Random(1)
-
-    def work() -> None:
-        while not over.wait(0.05):
-            made.put(0, draw.gauss(100, 2))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield made
-    over.set()
-    thread.join()
 
 
 def health(status: dict[str, Any]) -> dict[str, Any]:
@@ -60,9 +17,9 @@ def health(status: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(120)
-def test_a_fault_while_learning(plc: Any, daemon: Any) -> None:
+def test_a_fault_while_learning(running_pump: Any, daemon: Any) -> None:
     """Learned beyond a limit: it is judged, and each verdict and the list of what was learned say what is doubtful."""
-    box = daemon(PUMP.format(port=plc.port, period="100ms", learning='span = "4s"')).start()
+    box = daemon(running_pump.configuration('span = "4s"', hi=50)).start()
     status = box.until(lambda found: health(found)["state"] == "normal", 60)
     doubt = "flow was above its limit hi (50) for 100% of the learning part"
     assert f"learned, but {doubt}" in health(status)["note"]
@@ -74,10 +31,10 @@ def test_a_fault_while_learning(plc: Any, daemon: Any) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_too_short(plc: Any, daemon: Any) -> None:
+def test_too_short(running_pump: Any, daemon: Any) -> None:
     """A user's `until` that came too early: the machine is learning, with reason and cure, not normal by accident."""
     until = iso(time.time_ns() + 6 * 10**9)
-    box = daemon(PUMP.format(port=plc.port, period="500ms", learning=f"until = {until}")).start()
+    box = daemon(running_pump.configuration(f"until = {until}", period="500ms")).start()
     status = box.until(lambda found: "cannot learn yet" in health(found)["note"], 60)
     assert health(status)["state"] == "learning"
     assert "rows are too few" in health(status)["note"]
