@@ -18,12 +18,13 @@ from shoptwin.domain.feedback import Exceedance, Mark, MoveKind, ThresholdMove
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from shoptwin.assess.learned import Learned
     from shoptwin.assess.regimes import Cell
 
-    Array = NDArray[float]  # type: ignore[type-var]
+    Array = NDArray[np.float64]
 
 MOST_A_MARK = math.log(1.5)
 MOST = math.log(2.0)

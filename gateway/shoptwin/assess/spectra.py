@@ -135,7 +135,8 @@ def rahmonic(power_: Array, rate: Array) -> Array:
     part = cepstrum[:, : n // 4]
     peak = np.where(allowed, part, -np.inf).argmax(1)
     rows = np.arange(len(part))
-    usual = np.nanmedian(np.where(allowed, np.abs(part), np.nan), axis=1) if n >= 16 else np.full(len(part), np.nan)  # noqa: PLR2004
     fine = allowed.any(1)
+    usual = np.full(len(part), np.nan)
+    usual[fine] = np.nanmedian(np.where(allowed, np.abs(part), np.nan)[fine], axis=1)
     told = np.log(np.maximum(part[rows, peak], _TINY) / np.maximum(usual, _TINY))
     return np.stack([np.where(fine, told, np.nan), np.where(fine, rate / np.maximum(peak, 1), np.nan)], axis=1)
