@@ -18,6 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m shoptwin.daemon.bytecode
 	@touch $@
 
 demo: $(READY)    ## watch a bearing wear out on a live twin; ARGS="--headless --seconds 120" without a terminal

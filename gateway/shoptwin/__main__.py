@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from shoptwin.cli.app import cli
+import sys
+
+from shoptwin.runtime.lean import without_docstrings
 
 
 def main() -> None:
     """Run the command line and exit with its code (docs/reference/cli.md)."""
+    if sys.argv[1:2] == ["run"]:
+        without_docstrings()
+    from shoptwin.cli.app import cli  # noqa: PLC0415 - what it imports should be lean already
+
     cli(prog_name="shoptwin")
 
 

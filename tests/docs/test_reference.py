@@ -103,7 +103,10 @@ def test_columns_of_tag_lists(reference: Any) -> None:
 def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     yield name, command
     if isinstance(command, click.Group):
-        for sub in command.commands.values():
+        context = click.Context(command)
+        for each in command.list_commands(context):
+            sub = command.get_command(context, each)
+            assert sub is not None
             yield from _commands(sub, f"{name} {sub.name}")
 
 

@@ -100,5 +100,6 @@ def quantiles(seconds: Collection[float]) -> tuple[float | None, float | None]:
     """Return the median and the 99th percentile in milliseconds, None where nothing was measured."""
     if not seconds:
         return None, None
-    p50, p99 = np.percentile(np.array(seconds) * 1e3, (50, 99))
+    # Not np.percentile: with it comes numpy.ma, 1.3 MB.
+    p50, p99 = np.interp((0.5, 0.99), np.linspace(0, 1, len(seconds)), np.sort(np.fromiter(seconds, float)) * 1e3)
     return round(float(p50), 2), round(float(p99), 2)

@@ -78,7 +78,7 @@ def fit(severity: Array, models: Sequence[str] = MODELS) -> Trend | None:
     if n < FEWEST:
         return None
     y = np.maximum(severity, FLOOR)
-    lengths = np.unique(np.round(np.geomspace(SHORTEST, n - 1, _BEGINNINGS)).astype(int))
+    lengths = np.array(sorted(set(np.round(np.geomspace(SHORTEST, n - 1, _BEGINNINGS)).astype(int).tolist())))
     scales = np.array([MODELS.index(model) for model in models], np.intp)
     points, noise = np.stack([y, np.log(y)])[scales], _noise(y)[scales]
     root = _root(noise)

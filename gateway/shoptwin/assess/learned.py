@@ -6,15 +6,17 @@ The pointer, `<indicator>.json`, is replaced in one step, so that a reader sees 
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from shoptwin.assess.blocks import Rhythm
-from shoptwin.assess.session import Session
+from shoptwin.assess.session import Session, errors
 from shoptwin.assess.shelf import check_hash, check_shapes
 from shoptwin.domain.errors import ModelRejected
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_SESSIONS: WeakValueDictionary[str, Session] = WeakValueDictionary()
+"""What is open, by structure; a session is closed with the last baseline that runs in it."""
 _CURE = "Go back to an earlier one with: shoptwin rollback; or learn it anew with: shoptwin relearn"
 
 
@@ -48,6 +52,9 @@ class Learned:
     sha256: str
     manifest: dict[str, Any]
     session: Session
+    """Shared by all baselines of the same structure: half a megabyte each"""
+    arrays: dict[str, NDArray[Any]]
+    """What is this baseline's own in it"""
 
     @property
     def names(self) -> list[str]:
@@ -78,7 +85,7 @@ class Learned:
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.float64]]]:
         """Judge one row [names]: the outputs by name, and the new state."""
         feeds = {"x": x, "age": np.array([age]), "alarmed": np.array([float(alarmed)])}
-        out = self.session.run(feeds | {f"state.{name}": array for name, array in state.items()})
+        out = self.session.run(self.arrays | feeds | {f"state.{name}": array for name, array in state.items()})
         return out, {name: out[f"next.{name}"] for name in state}
 
 
@@ -135,10 +142,40 @@ def load(learned: Path, machine: str, indicator: str, version: str) -> Learned:
             manifest["aging"]["from"] + manifest["aging"]["pace"],
             manifest["rows"],
         )
+        arrays = _arrays(data, manifest.get("arrays", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ModelRejected(f"{name} cannot be read: {e}", _CURE) from e
     check_hash(name, data, str(manifest.get("sha256")))
-    session = Session(data, name)
+    session = _session(str(manifest.get("structure", manifest["sha256"])), data, name)
     row: dict[str, tuple[Any, ...]] = {"x": (len(declared[0]),), "age": (1,), "alarmed": (1,)}
     check_shapes(name, row | state, session.inputs)
-    return Learned(f"{indicator}-{machine}", version, str(manifest["sha256"]), manifest, session)
+    found = Learned(f"{indicator}-{machine}", version, str(manifest["sha256"]), manifest, session, arrays)
+    _try(found, name)
+    return found
+
+
+def _try(baseline: Learned, name: str) -> None:
+    """Judge a row without values: shapes that do not fit one another show here. Raises ModelRejected."""
+    before = baseline.start()
+    try:
+        _, after = baseline.step(np.full(len(baseline.names), np.nan), 0.0, False, before)
+    except errors() as e:
+        raise ModelRejected(f"{name} does not run: {e}", _CURE) from e
+    made = {f"next.{n}": a.shape for n, a in after.items()}
+    check_shapes(name, {f"next.{n}": a.shape for n, a in before.items()}, made)
+
+
+def _session(structure: str, data: bytes, name: str) -> Session:
+    """Return an open session of that structure, or open this one. Raises ModelRejected."""
+    session = _SESSIONS.get(structure)
+    if session is None:
+        session = _SESSIONS[structure] = Session(data, name)
+    return session
+
+
+def _arrays(data: bytes, told: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return the arrays that stand in the model's bytes. Raises ValueError where they are not there."""
+    return {
+        name: np.frombuffer(data, at["dtype"], math.prod(at["shape"]), at["offset"]).reshape(at["shape"]).copy()
+        for name, at in told.items()
+    }

@@ -59,7 +59,8 @@ def remaining(trend: Trend, seconds: float, failure: FailureLevel = FAILURE) -> 
     if trend.chance < SURE:
         return None
     tail = (1 - CONFIDENCE) / 2
-    low, middle, high = np.quantile(passage(trend, failure), [tail, 0.5, 1 - tail], method="lower") * seconds
+    draws = np.sort(passage(trend, failure)) * seconds
+    low, middle, high = (draws[int(share * (len(draws) - 1))] for share in (tail, 0.5, 1 - tail))
     if not math.isfinite(middle):
         return None
     model = MODELS[int(np.argmax(np.bincount(trend.model, trend.weight, len(MODELS))))]

@@ -38,14 +38,16 @@ class Session:
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         try:
             self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except _errors() as e:
+        except errors() as e:
             raise ModelRejected(f"{name} cannot be opened: {e}", "Install it again, or learn it anew") from e
         self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
+        self.defaults = {i.name: tuple(i.shape) for i in self._session.get_overridable_initializers()}
+        """Inputs that need not be given."""
         self.outputs = {o.name: tuple(o.shape) for o in self._session.get_outputs()}
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the model; arrays by name in and out. Inputs that the graph does not have are left out."""
-        wanted = {name: array for name, array in feeds.items() if name in self.inputs}
+        wanted = {name: array for name, array in feeds.items() if name in self.inputs or name in self.defaults}
         return dict(zip(self.outputs, self._session.run(None, wanted), strict=True))
 
 
@@ -63,7 +65,7 @@ def _runtime() -> Any:  # noqa: ANN401 - onnxruntime has no types
     return onnxruntime
 
 
-def _errors() -> tuple[type[Exception], ...]:
+def errors() -> tuple[type[Exception], ...]:
     """Return the classes of onnxruntime's own errors, which share no base class but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state as own  # noqa: PLC0415 - only once a model is opened
 

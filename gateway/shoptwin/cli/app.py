@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from shoptwin.cli.alarms import ack, alarms
-from shoptwin.cli.browse import browse
-from shoptwin.cli.check import check
-from shoptwin.cli.discover import discover
 from shoptwin.cli.failure import OUTPUT, Failure, of_file, of_output
-from shoptwin.cli.history import history
-from shoptwin.cli.learn import learn
-from shoptwin.cli.learned import learned, relearn, rollback
-from shoptwin.cli.machines import maintenance, sensor_replaced
-from shoptwin.cli.marks import mark, thresholds
-from shoptwin.cli.peek import peek
-from shoptwin.cli.profiles import profiles
-from shoptwin.cli.replay import replay
-from shoptwin.cli.run import reload, run
-from shoptwin.cli.scan import scan
-from shoptwin.cli.schema import schema
-from shoptwin.cli.simulate import simulate
-from shoptwin.cli.status import status
-from shoptwin.cli.trust import trust
 from shoptwin.domain.errors import ShoptwinError
+
+COMMANDS = {
+    "check": "check", "run": "run", "status": "status", "alarms": "alarms", "ack": "alarms", "mark": "marks",
+    "thresholds": "marks", "maintenance": "machines", "sensor-replaced": "machines", "learned": "learned",
+    "relearn": "learned", "rollback": "learned", "learn": "learn", "reload": "run", "history": "history",
+    "discover": "discover", "browse": "browse", "scan": "scan", "peek": "peek", "profiles": "profiles",
+    "trust": "trust", "replay": "replay", "simulate": "simulate", "schema": "schema",
+}  # fmt: skip
+"""Each command, in the order in which one comes to need them, and the module that brings it: imported for it alone."""
 
 
 class App(click.Group):
@@ -47,9 +40,18 @@ class App(click.Group):
         return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the commands in the order in which one comes to need them."""
+        """List the commands."""
         del ctx
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, None where there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"shoptwin.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,10 +66,3 @@ def cli() -> None:
 
     Shoptwin reads PLCs and never writes to one.
     """  # noqa: D301 - click's mark
-
-
-for command in (
-    check, run, status, alarms, ack, mark, thresholds, maintenance, sensor_replaced, learned, relearn, rollback, learn,
-    reload, history, discover, browse, scan, peek, profiles, trust, replay, simulate, schema,
-):  # fmt: skip
-    cli.add_command(command)

@@ -28,7 +28,7 @@ def history(samples: SampleStore, tag: str, start: int, stop: int, resolution: i
         figures = {name: getattr(rollup, name) for name in ("count", "good", "minimum", "mean", "maximum", "last")}
         return {"time": rollup.time.tolist()} | {name: numbers(column) for name, column in figures.items()}
     series = samples.read(tag, start, stop)
-    names = {int(code): quality.name(int(code)) for code in np.unique(series.status)}
+    names = {code: quality.name(code) for code in set(series.status.tolist())}
     return {
         "time": series.time.tolist(),
         "value": numbers(series.values),

@@ -57,7 +57,7 @@ def leverage_graph(g: Graph, present: str, explained: Mapping[int, Explained], w
         offset[i, :size] = each.center @ each.root
         place[i, j] = 1.0
     turned = g.op("MatMul", g.op("Gather", present, np.array(union, np.int64)), root.reshape(len(union), -1))
-    off = g.op("Sub", g.op("Reshape", turned, list(offset.shape)), offset)
+    off = g.op("Sub", g.op("Reshape", turned, np.array(offset.shape)), offset)
     square = g.op("ReduceSumSquare", off, [1], keepdims=0)
     free = np.array([each.free for each in explained.values()])
     return g.op("MatMul", g.op("Max", g.op("Sub", square, free), 0.0), place)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shoptwin.assess.learned import folder, write_atomically
 from shoptwin.assess.versions import versions
+from shoptwin.learn.graph import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,12 +43,14 @@ def save(
     """
     machine, indicator = request.machine, request.indicator
     place, model = folder(learned, machine), baseline.to_onnx()
+    structure, arrays = opened(model)
     with _alone(place, indicator):
         _clean(learned, machine, indicator)
         version = str(max(versions(learned, machine, indicator), default=0) + 1)
         manifest = baseline.manifest() | {
             "machine": machine, "indicator": indicator, "version": version, "asked_until": request.until,
             "sha256": hashlib.sha256(model).hexdigest(), "fingerprint": fingerprint,
+            "structure": structure, "arrays": arrays,
             "doubts": [asdict(doubt) for doubt in doubts],
         } | before.manifest(baseline, request.latest)  # fmt: skip
         write_atomically(place / f"{indicator}-{version}.onnx", model)

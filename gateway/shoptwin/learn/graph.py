@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +24,15 @@ _TYPES = {
 
 
 class Graph:
-    """An ONNX graph under construction; a value is the name (str) of its tensor."""
+    """An ONNX graph under construction; a value is the name (str) of its tensor.
 
-    def __init__(self, name: str, dtype: str = "f8") -> None:
+    With `open_arrays` each numpy array in it becomes an input that has a default: the file stands alone, and one
+    session of it also judges by the arrays of another file with the same structure. Numbers and lists stay fixed.
+    """
+
+    def __init__(self, name: str, dtype: str = "f8", *, open_arrays: bool = False) -> None:
         self.name = name
+        self._open = open_arrays
         self.dtype = np.dtype(dtype)
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
@@ -49,6 +55,8 @@ class Graph:
         kind = {"f": self.dtype, "i": np.dtype(np.int64), "b": np.dtype(bool)}[array.dtype.kind]
         name = f"c{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array, kind).reshape(array.shape), name))
+        if self._open and isinstance(value, np.ndarray | np.generic):
+            self._inputs.append(helper.make_tensor_value_info(name, _TYPES[_code(kind)], [None] * array.ndim))
         return name
 
     def op(self, kind: str, *inputs: Any, **attributes: Any) -> str:  # noqa: ANN401 - names, or constants to be
@@ -76,6 +84,20 @@ class Graph:
         onnx.checker.check_model(model)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
+
+
+def opened(model: bytes) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Return the sha256 of a model's structure alone, and where in its bytes each array stands that is open."""
+    proto = onnx.load_model_from_string(model)
+    names, found = {value.name for value in proto.graph.input}, {}
+    for tensor in proto.graph.initializer:
+        if tensor.name in names:
+            dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type).str
+            at = {"offset": model.index(tensor.raw_data), "shape": list(tensor.dims), "dtype": dtype}
+            found[tensor.name] = at
+            tensor.ClearField("raw_data")
+            tensor.ClearField("dims")
+    return hashlib.sha256(proto.SerializeToString(deterministic=True)).hexdigest(), found
 
 
 def _code(dtype: np.dtype[Any]) -> str:

@@ -93,12 +93,11 @@ class Process:
 
     def graph(self) -> bytes:
         """Return the same arithmetic as an ONNX model."""
-        n, k = self.basis.mix.shape
         scales = len(self.scales)
-        g = Graph("process")
-        x, age = g.input("x", [n]), g.input("age", [1])
+        g = Graph("process", open_arrays=True)
+        x, age = g.input("x", ["names"]), g.input("age", [1])
         g.input("alarmed", [1])
-        bank = g.input("state.bank", [scales, k])
+        bank = g.input("state.bank", ["scales", "evidence"])
         z, known, outside = self.basis.graph(g, x)
         known_f = g.op("Cast", known, to=11)
         last = g.op("Squeeze", g.op("Slice", bank, [0], [1]), [0])
@@ -111,7 +110,7 @@ class Process:
         anew = g.op("Div", g.op("Add", held, last), 2.0)
         averaged = g.op("Where", g.op("And", aside, same), anew, moved)
         new = g.op("Where", np.arange(scales)[:, None] == 0, held, averaged)
-        grown = g.op("Min", g.op("Add", age, self.rows / 2), 2 * self.rows)
+        grown = g.op("Min", g.op("Add", age, np.float64(self.rows / 2)), np.float64(2 * self.rows))
         turned = g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", new, [1]), self.rotation), [1])
         spread = g.op("Add", g.op("Mul", self.drift, grown), self.variance)
         square = g.op("ReduceSum", g.op("Div", g.op("Mul", turned, turned), spread), [1], keepdims=0)
@@ -123,9 +122,9 @@ class Process:
         g.output("score", g.op("Max", joint, g.op("ReduceMax", single, [0], keepdims=1)), [1])
         g.output("outside", outside, [1], "?")
         g.output("known", g.op("ReduceMean", known_f, [0], keepdims=1), [1])
-        g.output("ratio", single, [k])
+        g.output("ratio", single, ["evidence"])
         middle = min(2, scales - 1)
-        g.output("lean", g.op("Squeeze", g.op("Slice", new, [middle], [middle + 1]), [0]), [k])
+        g.output("lean", g.op("Squeeze", g.op("Slice", new, [middle], [middle + 1]), [0]), ["evidence"])
         g.output("joint", joint, [1])
-        g.output("next.bank", new, [scales, k])
+        g.output("next.bank", new, ["scales", "evidence"])
         return g.serialize()

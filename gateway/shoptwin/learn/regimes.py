@@ -51,7 +51,7 @@ class Certainty:
     def graph(self, g: Graph, design: str) -> str:
         """Write `variance` for `design` [width] into a graph: [k]."""
         square = g.op("ReduceSumSquare", g.op("MatMul", design, self.root), [0], keepdims=1)
-        stood = g.op("Mul", g.op("Max", g.op("Sub", square, self.usual), 0.0), self.memory)
+        stood = g.op("Mul", g.op("Max", g.op("Sub", square, np.float64(self.usual)), 0.0), self.memory)
         if not len(self.pairs):
             return stood
         shares = g.op("Mul", g.op("Gather", design, self.pairs[:, 0]), g.op("Gather", design, self.pairs[:, 1]))

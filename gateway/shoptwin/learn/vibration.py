@@ -99,7 +99,7 @@ class Vibration:
     def graph(self) -> bytes:
         """Return the same arithmetic as an ONNX model."""
         m, channels = len(self.bands), self.channels
-        g = Graph("vibration-baseline")
+        g = Graph("vibration-baseline", open_arrays=True)
         x = g.input("x", ["names"])
         g.input("age", [1])
         alarmed = g.input("alarmed", [1])
@@ -154,7 +154,7 @@ class Vibration:
         width = g.op("Add", g.op("Mul", g.op("Unsqueeze", shares, [1]), self.uncertain), 1.0)
         turned = g.op("MatMul", off, self.whitening)
         square = g.op("ReduceSum", g.op("Div", g.op("Mul", turned, turned), width), [1], keepdims=0)
-        return g.op("Div", g.op("Sqrt", g.op("ReduceMin", square, [0], keepdims=1)), self.fine_limit)
+        return g.op("Div", g.op("Sqrt", g.op("ReduceMin", square, [0], keepdims=1)), np.float64(self.fine_limit))
 
 
 def _largest(g: Graph, x: str, count: int, axis: int) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
 import sys
-from contextlib import contextmanager
+from importlib.util import cache_from_source
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +17,33 @@ if TYPE_CHECKING:
 
 _ARENAS = -8
 """M_ARENA_MAX of malloc.h."""
+LEAN = f"{sys.implementation.cache_tag}-lean"
+"""The tag in the names of bytecode without docstrings, as `cpython-311` is of the usual."""
+
+
+def without_docstrings() -> None:
+    """Import from here on what was compiled without docstrings, where it was (`shoptwin.daemon.bytecode`): 4 MB less.
+
+    What was not is imported as ever. `python -OO` would leave asserts away as well, and asyncua asserts what a server
+    may get wrong.
+    """
+    if lean_bytecode():
+        sys.implementation.cache_tag = LEAN
+
+
+def lean_bytecode() -> bool:
+    """Tell whether there is bytecode without docstrings, of this shoptwin and of the standard library."""
+    sources = Path(__file__), Path(contextlib.__file__).parent / "asyncio" / "base_events.py"
+    return all(_stands(lean_place(source), source) for source in sources)
+
+
+def lean_place(source: Path) -> Path:
+    """Return where the bytecode without docstrings of a source stands."""
+    return Path(cache_from_source(source, optimization="")).with_name(f"{source.stem}.{LEAN}.pyc")
+
+
+def _stands(cached: Path, source: Path) -> bool:
+    return cached.exists() and cached.stat().st_mtime >= source.stat().st_mtime
 
 
 def import_lean() -> None:
@@ -31,7 +60,7 @@ def import_lean() -> None:
         import structlog  # noqa: F401, PLC0415 - here, so that it does not find rich
 
 
-@contextmanager
+@contextlib.contextmanager
 def absent(package: str) -> Iterator[None]:
     """Let imports of a package fail as if it were not installed, unless somebody has imported it already."""
     if package in sys.modules:

@@ -124,7 +124,7 @@ def _evidence(rows: list[Any], names: tuple[str, ...], place: dict[int, list[int
     """Return rows of (time, state, set of names, values) as columns; `place` says where each set's values stand."""
     values = np.full((len(rows), len(names)), np.nan, np.float32)
     sets = np.fromiter((row[2] for row in rows), np.int64, len(rows))
-    for number in np.unique(sets).tolist():
+    for number in sorted(set(sets.tolist())):
         at = np.flatnonzero(sets == number)
         told = np.frombuffer(b"".join(rows[i][3] for i in at.tolist()), "<f4")
         values[at[:, None], place[number]] = told.reshape(len(at), -1)

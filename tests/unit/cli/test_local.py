@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 
 from shoptwin.acquire.registry import plugins
-from shoptwin.cli.app import cli
+from shoptwin.cli.app import COMMANDS, cli
 from shoptwin.cli.probe import cure
 from shoptwin.domain.errors import ConfigError
 
@@ -33,7 +33,10 @@ HEAVY = {"numpy", "asyncua", "pymodbus", "onnxruntime", "paho", "starlette", "uv
 def _commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, group
     if isinstance(group, click.Group):
-        for name, command in group.commands.items():
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
             yield from _commands(command, (*path, name))
 
 
@@ -48,9 +51,20 @@ def test_help(shoptwin: Any, path: tuple[str, ...]) -> None:
 
 def test_help_is_light() -> None:
     """`shoptwin --help` imports nothing that is heavy."""
-    code = "import sys; from shoptwin.cli.app import cli; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not HEAVY & set(loaded)
+    code = "import sys; from shoptwin.cli.app import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "shoptwin.cli.status" in shown.splitlines()[-1]
+    assert not HEAVY & set(shown.splitlines()[-1].split())
+
+
+def test_a_command_is_imported_alone() -> None:
+    """`shoptwin run` imports no other command: what they bring would stay in the daemon's memory."""
+    code = (
+        "import sys; from shoptwin.cli.app import cli; cli(['run', '-h'], standalone_mode=False); print(*sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    modules = {f"shoptwin.cli.{module}" for module in COMMANDS.values()}
+    assert modules & set(shown.splitlines()[-1].split()) == {"shoptwin.cli.run"}
 
 
 def test_check(shoptwin: Any) -> None:

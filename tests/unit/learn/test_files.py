@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+from weakref import ref
 
 import numpy as np
 import pytest
 
 from shoptwin.assess.learned import Pointer, load, read_pointer, write_pointer
 from shoptwin.assess.progress import LearnRequest, progress
+from shoptwin.assess.session import Session
 from shoptwin.assess.versions import Version, check, earlier, listing, versions
 from shoptwin.domain.assessment import Observation
 from shoptwin.domain.errors import ModelError, ModelRejected
@@ -118,6 +121,45 @@ def test_damaged_files_are_rejected_with_a_cure(tmp_path, baseline, damage):
     with pytest.raises(ModelRejected) as caught:
         load(tmp_path, "m", "process", "1")
     assert caught.value.hint
+
+
+@pytest.fixture(params=["process", "vibration"])
+def machines(request, pump, pump_names, spectra):
+    """Return the indicator, and names and rows of two machines of a kind."""
+    seeds = (3, 4)
+    if request.param == "process":
+        return request.param, [(pump_names, 3 * seed * pump(np.random.default_rng(seed))) for seed in seeds]
+    return request.param, [spectra(np.random.default_rng(seed)) for seed in seeds]
+
+
+def test_baselines_of_one_structure_share_a_session(tmp_path, evidence, machines):
+    """What was learned of two machines of a kind runs in one session, and scores as each file does by itself."""
+    (indicator, both), found = machines, []
+    for machine, (names, rows) in zip("ab", both, strict=True):
+        request = LearnRequest(machine, indicator, 0, 1)
+        version = save(tmp_path, request, fit(evidence(names, rows), Settings(indicator)), Before())
+        found.append((load(tmp_path, machine, indicator, version), tmp_path / machine / f"{indicator}-1.onnx", rows))
+    (one, _, _), (other, _, _) = found
+    assert one.session is other.session
+    assert one.arrays.keys() == other.arrays.keys()
+    for learned, model, rows in found:
+        alone, state = Session(model.read_bytes(), "alone"), learned.start()
+        for row in np.asarray(rows, float)[:30]:
+            out, after = learned.step(row, 7.0, False, state)
+            feeds = {"x": row, "age": np.array([7.0]), "alarmed": np.array([0.0])}
+            told = alone.run(feeds | {f"state.{name}": array for name, array in state.items()})
+            assert told.keys() == out.keys()
+            for name, value in told.items():
+                np.testing.assert_array_equal(out[name], value, err_msg=name)
+            state = after
+
+
+def test_a_session_is_closed_with_the_last_baseline_in_it(tmp_path, baseline):
+    """A session that no baseline runs in any more is not kept."""
+    kept(tmp_path, "m", baseline, 0)
+    session = ref(load(tmp_path, "m", "process", "1").session)
+    gc.collect()
+    assert session() is None
 
 
 def test_a_broken_pointer_is_as_none(tmp_path):
