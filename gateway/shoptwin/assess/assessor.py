@@ -11,6 +11,7 @@ from shoptwin.assess.features import Features, Observed
 from shoptwin.assess.fusion import fuse
 from shoptwin.assess.learned import Pointer
 from shoptwin.assess.library import Library
+from shoptwin.assess.memory import KEEP_EVERY, Memories
 from shoptwin.assess.names import measured
 from shoptwin.assess.outlooks import Outlooks, told
 from shoptwin.assess.pacing import Pacing
@@ -52,6 +53,7 @@ class Assessor:
         self._features = Features(models)
         self._verdicts = Verdicts(self._features)
         self._outlooks = Outlooks(learned)
+        self._memories = Memories(learned)
         self._layouts: dict[str, Layout] = {}
         self._tracks: dict[tuple[str, str], Track] = {}
         self._pacing: dict[str, Pacing] = {}
@@ -77,6 +79,7 @@ class Assessor:
                 )
                 try:
                     self._library.resume(track)
+                    self._memories.recall(track)
                 except ModelError as e:
                     track.problem = str(e)
         self._features.forget({t for layout in self._layouts.values() for t in layout.tags})
@@ -87,6 +90,10 @@ class Assessor:
         for (machine, _), track in self._tracks.items():
             # What is learned anew is judged by nobody: an alarm from before would stand until it has been.
             track.alarm = track.learned is not None and f"{machine}/health.abnormal" in abnormal
+
+    def keep(self, now: int, every: int = KEEP_EVERY) -> None:
+        """Write what a restart must go on with; see Memories."""
+        self._memories.keep(self._tracks.values(), now, every=every)
 
     @property
     def refused(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shoptwin.assess.names import CLIPPED, RATE, STATE, Name
+from shoptwin.assess.plain import array, plain
 from shoptwin.domain.tag import Role
 from shoptwin.domain.timing import format_duration
 
@@ -99,6 +100,34 @@ class SensorWatch:
         self._last = np.full(len(self.names), np.nan)
         self._since = np.zeros(len(self.names), np.int64)
         self._there = np.zeros(len(self.names), np.bool_)
+
+    @property
+    def standing(self) -> frozenset[tuple[str, Kind]]:
+        """What was wrong with which sensor when it was last asked."""
+        return frozenset((finding.tag, finding.kind) for finding in self.found)
+
+    def dump(self) -> dict[str, Any]:
+        """Return what must outlast a restart, in what JSON can write."""
+        return {
+            "last": plain(self._last), "since": self._since.tolist(), "time": self._time, "pace": self._pace,
+            "cut": {tag: list(shares) for tag, shares in self._cut.items()},
+            "begun": [[tag, kind.value, since] for (tag, kind), since in self._begun.items()],
+        }  # fmt: skip
+
+    def load(self, told: Mapping[str, Any]) -> None:
+        """Take over what was dumped, all or nothing.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was not.
+        """
+        last, since = (
+            array(told["last"], self._last.shape),
+            np.array(told["since"], np.int64).reshape(self._since.shape),
+        )
+        begun = {(str(tag), Kind(kind)): int(began) for tag, kind, began in told["begun"]}
+        cut = {str(tag): deque(map(float, shares), maxlen=_SNAPSHOTS) for tag, shares in told["cut"].items()}
+        time, pace = int(told["time"]), float(told["pace"])
+        self._last, self._since, self._begun, self._cut, self._time, self._pace = last, since, begun, cut, time, pace
 
     def repeats(self, now: int, source: int) -> bool:
         """Tell whether a row, whose newest value is of `source` (ns UTC), only tells the one before once more.

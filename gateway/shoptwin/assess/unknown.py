@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shoptwin.assess.progress import LearnRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shoptwin.assess.track import Track
 
 RUN = 3
@@ -34,6 +36,20 @@ class Unknown:
     problem: str = ""
     """Why they could not be learned, or will not be."""
     _run: int = 0
+
+    def dump(self) -> dict[str, Any]:
+        """Return what must outlast a restart; rows that make no visit yet are not."""
+        return {name: getattr(self, name) for name in ("rows", "visits", "since", "asked", "problem")}
+
+    @classmethod
+    def load(cls, told: Mapping[str, Any]) -> Unknown:
+        """Return what was dumped.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was not.
+        """
+        rows, visits, since, asked = (int(told[name]) for name in ("rows", "visits", "since", "asked"))
+        return cls(rows, visits, since, asked, str(told["problem"]))
 
     def see(self, now: int, *, outside: bool) -> None:
         """Take note of where the row of `now` (ns UTC) lies."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +23,9 @@ EVERY = SECOND // 5
 """Nanoseconds of the clock between two looks for windows that are due …"""
 LEAST = 0.005
 """… and at least so many real seconds: a scaled clock brings the data as much faster."""
+
+ENDS_WITHIN = 1.0
+"""Seconds, of the five in which the daemon ends."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,4 +67,13 @@ class Assessing:
 
     def _judge(self, windows: Sequence[Window]) -> tuple[Judgement, Sequence[Exceedance]]:
         assessor = self._pipeline.assessor
-        return assessor.assess(windows), assessor.allowances.exceeded()
+        judgement = assessor.assess(windows)
+        assessor.keep(self._pipeline.clock.now())
+        return judgement, assessor.allowances.exceeded()
+
+    async def end(self) -> None:
+        """Keep what the next start goes on with, unless the worker has other things to do: then what was kept last."""
+        pipeline = self._pipeline
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDS_WITHIN):
+                await self._worker.run(lambda: pipeline.assessor.keep(pipeline.clock.now(), every=0))

@@ -181,6 +181,7 @@ class Gateway:
         await self._end(*(name for name in self._tasks if name != "publish"))
         async with asyncio.TaskGroup() as last:
             last.create_task(asyncio.to_thread(self.samples.flush, 1.0))
+            last.create_task(self.assessing.end())
             if self.publisher is not None:
                 last.create_task(self.publisher.aclose(2.0, self.teller.status(online=False, clean=True)))
         await self._end("publish")

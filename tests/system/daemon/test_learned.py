@@ -41,6 +41,9 @@ def test_learned_anew_and_gone_back_to(pump: Any) -> None:
         ("anna", "relearn", "pump-1"), ("ben", "rollback", "pump-1"),
     ]  # fmt: skip
     pump.stop()
+    memory = json.loads((pump.state / "learned" / "pump-1" / "process.memory.json").read_text())
+    assert memory["version"] == "1"  # written at the end, ten minutes not being over
+    assert len(memory["names"]) == len(memory["sensors"]["since"])
     pump.start()
     pump.until(judged_by("1"))
 
