@@ -206,8 +206,9 @@ def _scaled(column: NDArray[Any], bits: NDArray[Any]) -> tuple[int, NDArray[np.u
         whole = np.rint(wide * _power(decimals))
         if np.abs(whole).max() >= _LARGEST:
             return None
-        if ((whole / _power(decimals)).astype(column.dtype).view(bits.dtype) == bits).all():  # -0.0 is not 0
-            return decimals, whole.astype(np.int64).view(np.uint64)
+        exact = whole.astype(np.int64)  # in which -0.0 is 0: then the bits are others
+        if ((exact / _power(decimals)).astype(column.dtype).view(bits.dtype) == bits).all():
+            return decimals, exact.view(np.uint64)
     return None
 
 

@@ -33,6 +33,7 @@ stepped = some.builds(
 @given(columns)
 @example(np.array([np.nan, np.inf, -np.inf, -0.0, 0.0], "f4"))
 @example(np.frombuffer(b"\x01\x00\xa0\x7f\x02\x00\xa0\x7f", "<f4"))  # two NaN that differ in what they carry
+@example(np.array([0.0, -0.0], "f4"))
 @example(np.array([0, 2**64 - 1, 1, 2**63], "u8"))
 @example(np.array([-(2**63), 2**63 - 1, 0], "i8"))
 def test_every_column_comes_back(column: np.ndarray) -> None:

@@ -1,0 +1,160 @@
+"""Ten minutes of a tag in a few hundred bytes: folding what the journal holds, and reading it again, exactly.
+
+Tags that are polled together have their times in common: these are written once, as a timeline, by all of them. Who
+comes when they change has a timeline of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoptwin.domain.quality import is_bad
+from shoptwin.domain.tag import ValueKind
+from shoptwin.store.codec import join, pack, split, unpack
+from shoptwin.store.recorded import Recorded, without
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+_NO_SERVER = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one tag was, from its first sample to its last, as it stands in the file."""
+
+    tag: int
+    kind: ValueKind
+    first: int
+    """Earliest and latest source time, ns UTC: not those of the first and last row where a clock went back."""
+    last: int
+    rows: int
+    timeline: int
+    """Place in the timelines of the same fold."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Chunks and their timelines, made of one stretch of the journal."""
+
+    timelines: tuple[bytes, ...]
+    chunks: tuple[Chunk, ...]
+
+
+def fold(recorded: Iterable[Recorded]) -> Fold:
+    """Return samples, in the order in which they came, as chunks: one a tag, one more a kind that it changed to."""
+    places: dict[bytes, int] = {}
+    timelines, chunks = [], []
+    for rows in _by_tag(recorded):
+        times = b"".join(column.tobytes() for column in (rows.time, rows.received, rows.server))
+        timeline = places.setdefault(times, len(timelines))
+        if timeline == len(timelines):
+            timelines.append(_timeline(rows))
+        low, high = int(rows.time.min()), int(rows.time.max())
+        chunks.append(Chunk(int(rows.tag[0]), rows.kind, low, high, len(rows), timeline, _data(rows)))
+    return Fold(tuple(timelines), tuple(chunks))
+
+
+def unfold(chunk: Chunk, timeline: bytes) -> Recorded:
+    """Return the samples of a chunk.
+
+    Raises:
+        ValueError: chunk or timeline are damaged, or do not belong together.
+    """
+    n, kind = chunk.rows, chunk.kind
+    try:
+        source, late, server = split(timeline)
+        codes, values = split(chunk.data)
+        time, status = unpack(source, "i8", n), _unruns(codes, n)
+        given = time + unpack(server, "i8", n) if server != _NO_SERVER else np.zeros(n, np.int64)
+        received = time + unpack(late, "i8", n)
+        read = _untexts(values, n) if kind is ValueKind.STR else unpack(values, kind.dtype, n)
+        read = without(kind, read, is_bad(status))
+    except (ValueError, IndexError, struct.error, zlib.error) as error:
+        raise ValueError(f"a chunk of tag {chunk.tag} is damaged: {error}") from error
+    return Recorded(kind, np.full(n, chunk.tag, np.int64), time, given, received, status, read)
+
+
+def _by_tag(recorded: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Yield the samples of each tag and kind. Of what is Bad the kind is that of its tag's values, if it has any."""
+    by_kind: dict[ValueKind, list[Recorded]] = {}
+    for part in recorded:
+        if len(part):
+            by_kind.setdefault(part.kind, []).append(part)
+    tags: dict[int, list[Recorded]] = {}
+    for parts in by_kind.values():
+        whole = Recorded.joined(parts)
+        order = np.argsort(whole.tag, kind="stable")
+        ends = np.flatnonzero(np.diff(whole.tag[order])) + 1
+        for rows in np.split(order, ends):
+            tags.setdefault(int(whole.tag[rows[0]]), []).append(whole.where(rows))
+    for number in sorted(tags):
+        yield from _of_one_kind(tags[number])
+
+
+def _of_one_kind(kinds: list[Recorded]) -> list[Recorded]:
+    """Return the samples of a tag that were of several kinds: one part, where all but one kind are Bad throughout."""
+    telling = [part for part in kinds if not is_bad(part.status).all()]
+    if len(kinds) == 1 or len(telling) > 1:
+        return kinds
+    kind = (telling or kinds)[0].kind
+    whole = Recorded.joined([part if part.kind is kind else part.as_kind(kind) for part in kinds])
+    return [whole.where(np.argsort(whole.received, kind="stable"))]
+
+
+def _timeline(rows: Recorded) -> bytes:
+    server = _NO_SERVER if not rows.server.any() else pack(rows.server - rows.time)
+    return join([pack(rows.time), pack(rows.received - rows.time), server])
+
+
+def _data(rows: Recorded) -> bytes:
+    bad = is_bad(rows.status)
+    values = _texts(rows.values) if rows.kind is ValueKind.STR else pack(_held(rows.values, bad))
+    return join([_runs(rows.status), values])
+
+
+def _held(values: NDArray[Any], bad: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return values in which each Bad one repeats the one before: it costs nothing, and nobody looks at it."""
+    if not bad.any():
+        return values
+    good = np.flatnonzero(~bad)
+    if not len(good):
+        return np.zeros(len(values), values.dtype)
+    before = np.maximum.accumulate(np.where(bad, -1, np.arange(len(values))))
+    return values[np.where(before < 0, good[0], before)]
+
+
+def _runs(status: NDArray[np.uint32]) -> bytes:
+    """Return status codes as runs: how many, where each begins, its code."""
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(status)) + 1])
+    return struct.pack("<I", len(begins)) + join([pack(begins.astype(np.int64)), pack(status[begins])])
+
+
+def _unruns(data: bytes, n: int) -> NDArray[np.uint32]:
+    (count,) = struct.unpack_from("<I", data)
+    begins, codes = split(data[4:])
+    lengths = np.diff(unpack(begins, "i8", count), append=n)
+    return unpack(codes, "u4", count).repeat(lengths)
+
+
+def _texts(values: NDArray[Any]) -> bytes:
+    """Return texts, or None, as those that occur and the place of each among them."""
+    found = {text: place for place, text in enumerate(dict.fromkeys(values.tolist()))}
+    listed = zlib.compress(json.dumps(list(found), ensure_ascii=False).encode("utf-8"))
+    return join([listed, pack(np.array([found[text] for text in values.tolist()], np.int64))])
+
+
+def _untexts(data: bytes, n: int) -> NDArray[Any]:
+    listed, places = split(data)
+    found: NDArray[Any] = np.array(json.loads(zlib.decompress(listed)), object)
+    texts: NDArray[Any] = found[unpack(places, "i8", n)]
+    return texts
