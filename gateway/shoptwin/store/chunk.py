@@ -53,7 +53,8 @@ class Fold:
 def fold(recorded: Iterable[Recorded]) -> Fold:
     """Return samples, in the order in which they came, as chunks: one a tag, one more a kind that it changed to."""
     places: dict[bytes, int] = {}
-    timelines, chunks = [], []
+    timelines: list[bytes] = []
+    chunks = []
     for rows in _by_tag(recorded):
         times = b"".join(column.tobytes() for column in (rows.time, rows.received, rows.server))
         timeline = places.setdefault(times, len(timelines))
