@@ -94,7 +94,7 @@ class InNumpy(Learned):
 
     def __init__(self, baseline: Baseline) -> None:
         manifest = baseline.manifest() | Before().manifest(baseline, baseline.until)
-        super().__init__("laboratory", "", "", manifest, None)  # type: ignore[arg-type]
+        super().__init__("laboratory", "", "", manifest, None, {})  # type: ignore[arg-type]
         object.__setattr__(self, "baseline", baseline)
 
     def step(
