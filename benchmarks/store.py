@@ -16,6 +16,7 @@ from sqlite_utils import Database
 from shoptwin.domain.batch import SampleBatch
 from shoptwin.domain.tag import Role, Tag, TagTable, ValueKind
 from shoptwin.domain.timing import DAY, SECOND, parse_time
+from shoptwin.store import history
 from shoptwin.store.samples import SampleStore
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ INSERT = "INSERT INTO samples (tag, time, value, status) VALUES (?, ?, ?, ?)"
 def rows(*, quick: bool) -> Iterable[Row]:
     """Return all rows of the store."""
     with scratch() as folder:
-        yield _stored_a_second(folder, 40 if quick else 120)
-        yield from _bytes(folder, warm=100 if quick else 200, seconds=20 if quick else 60)
+        yield _stored_a_second(folder, 100 if quick else history.SECONDS)
+        yield from _bytes(folder, warm=history.SECONDS, seconds=history.SECONDS)
         yield _day(folder, tags=2 if quick else 10)
 
 
@@ -40,10 +41,10 @@ def _table(tags: int) -> TagTable:
 
 
 def _batch(second: int, tags: int = TAGS) -> SampleBatch:
-    """Return what a poll brings: noise around a level for each tag, as a sensor with 12 bits gives it."""
-    noise = np.random.default_rng(second).integers(-3, 4, tags)
-    values = (np.arange(tags) + 0.25 * noise).astype(np.float32)
-    time = BEGIN + second * SECOND
+    """Return what a poll brings: noise around a level for each tag, as a sensor with 12 bits gives it; a bit late."""
+    rng = np.random.default_rng(second)
+    values = (np.arange(tags) + 0.25 * rng.integers(-3, 4, tags)).astype(np.float32)
+    time = BEGIN + second * SECOND + int(rng.integers(0, 2_000_000))
     return SampleBatch.of("plc/1", ValueKind.F4, np.arange(tags), values, source_time=time, receive_time=time)
 
 
@@ -82,7 +83,8 @@ def _stored_a_second(folder: Path, seconds: int) -> Row:
             with spent() as cost:
                 for batch in batches:
                     store.append(batch)
-                store.flush(60)
+                    store.flush(60)
+                store.fold()
         return seconds * TAGS / cost.cpu
 
     def theirs() -> float:
@@ -102,16 +104,18 @@ def _stored_a_second(folder: Path, seconds: int) -> Row:
 
 
 def _bytes(folder: Path, *, warm: int, seconds: int) -> Iterable[Row]:
-    """Return bytes on disk, and bytes written (WAL and file) where every second is committed, of a sample each."""
-    with _store(folder / "written.db") as store:
-        for second in range(warm):
-            store.append(_batch(second))
-        store.flush(60)
-        before = _written()
-        for second in range(warm, warm + seconds):
-            store.append(_batch(second))
-            store.flush(60)
-    written = (_written() - before) / seconds / TAGS
+    """Return bytes by which the file grows, and bytes written (WAL and file), of a sample each; commits each second."""
+    sizes = []
+    for first, last in ((0, warm), (warm, warm + seconds)):
+        with _store(folder / "written.db") as store:
+            before = _written()
+            for second in range(first, last):
+                store.append(_batch(second))
+                store.flush(60)
+            store.fold()
+            written = (_written() - before) / seconds / TAGS
+        sizes.append((folder / "written.db").stat().st_size)
+    grown = (sizes[1] - sizes[0]) / seconds / TAGS
     connection = _indexed(folder / "baseline.db")
     connection.execute("BEGIN")
     connection.executemany(INSERT, [row for second in range(warm) for row in _plain_rows(_batch(second))])
@@ -124,8 +128,8 @@ def _bytes(folder: Path, *, warm: int, seconds: int) -> Iterable[Row]:
     connection.close()
     baseline = (_written() - before) / seconds / TAGS
     against = "against rows with an index"
-    size, other = ((folder / name).stat().st_size / (warm + seconds) / TAGS for name in ("written.db", "baseline.db"))
-    yield at_most("store: a stored sample", size, "bytes", 2, against, baseline=other)
+    other = (folder / "baseline.db").stat().st_size / (warm + seconds) / TAGS
+    yield at_most("store: a stored sample", grown, "bytes", 2, f"once folded; {against}", baseline=other)
     yield at_most("store: written a sample, a commit a second", written, "bytes", 60, against, baseline=baseline)
 
 
@@ -137,7 +141,7 @@ def _written() -> int:
 
 def _day(folder: Path, tags: int) -> Row:
     """Return how long reading one day of one tag at 1 Hz takes, of a file that holds `tags` of them."""
-    at_once = 10_800
+    at_once = history.SECONDS
     with _store(folder / "day.db", tags) as store:
         connection = _indexed(folder / "day-baseline.db")
         for first in range(0, 86_400, at_once):
@@ -148,6 +152,7 @@ def _day(folder: Path, tags: int) -> Row:
             connection.execute("BEGIN")
             connection.executemany(INSERT, [row for batch in batches for row in _plain_rows(batch)])
             connection.execute("COMMIT")
+        store.fold()
         counted: list[int] = []
 
         def ours() -> float:

@@ -14,7 +14,10 @@ from shoptwin.domain.assessment import Observation
 from shoptwin.domain.batch import Waveform
 from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import iso
-from shoptwin.store.rows import sample_rows, select, waveform_rows
+from shoptwin.store import history
+from shoptwin.store.bursts import waveform_rows
+from shoptwin.store.dropped import note_dropped
+from shoptwin.store.recorded import Recorded
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,12 +28,6 @@ if TYPE_CHECKING:
 WAVEFORMS_KEPT = 20
 """Of each tag."""
 _A_SAMPLE = 40
-_INSERT = "INSERT INTO samples (tag, time, value, status, kind, server, received) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_INSERT_PAST = (
-    "INSERT INTO samples (tag, time, value, status, kind, server, received, backfill) "
-    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 1 WHERE NOT EXISTS (SELECT 1 FROM samples WHERE tag = ?1 AND time = ?2)"
-)
-"""What is told belatedly may be here already: it is never kept twice."""
 _WAVEFORM = (
     "INSERT INTO waveforms (tag, time, status, server, received, rate, scale, type, samples) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -42,10 +39,6 @@ _FORGET_WAVEFORMS = (
 _TAG = """
 INSERT INTO tags (id, name, machine, role, unit) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
   name = excluded.name, machine = excluded.machine, role = excluded.role, unit = excluded.unit RETURNING tag
-"""
-_DROPPED = """
-INSERT INTO dropped (day, reason, samples, observations, time) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-  samples = samples + excluded.samples, observations = observations + excluded.observations, time = excluded.time
 """
 
 
@@ -83,6 +76,7 @@ class Buffer:
         self._numbers = np.zeros(0, np.int64)
         self._names: dict[tuple[str, ...], int] = {}
         self._register = True
+        self._journal = history.Journal()
         self.configure(table)
 
     def configure(self, table: TagTable) -> None:
@@ -134,11 +128,20 @@ class Buffer:
             self._untold.clear()
         if register:
             self._enter(tx, tags)
+        came: list[Recorded] = []
         for item in items:
             if isinstance(item.content, Observation):
                 self._observe(tx, item.content)
+                continue
+            batch = self._known(item.content)
+            if batch.backfill:
+                self._journal.add(tx, came)  # so that what came this second counts as told, too
+                came = []
+                self._journal.add(tx, [_untold(tx, Recorded.of(batch, self._numbers))])
             else:
-                self._insert(tx, item.content)
+                came.append(Recorded.of(batch, self._numbers))
+            self._waveforms(tx, batch)
+        self._journal.add(tx, came)
         for gone in self._telling:
             note_dropped(tx, "queue full", gone.samples, 0, gone.time)
 
@@ -161,6 +164,12 @@ class Buffer:
             self._telling = []
             self._register = True
             self._names.clear()
+            self._journal.forget()
+
+    def fold(self, tx: sqlite3.Connection) -> bool:
+        """Fold the journal now; a job of the writer's."""
+        self._journal.fold(tx)
+        return True
 
     def _enter(self, tx: sqlite3.Connection, tags: list[tuple[int, Tag]]) -> None:
         """Give each tag its number in this file."""
@@ -170,11 +179,12 @@ class Buffer:
             numbers[index] = row[0]
         self._numbers = numbers
 
-    def _insert(self, tx: sqlite3.Connection, batch: SampleBatch) -> None:
+    def _known(self, batch: SampleBatch) -> SampleBatch:
+        """Return a batch without tags that this file has no number for."""
         inside = (batch.tag >= 0) & (batch.tag < len(self._numbers))
-        if not inside.all():
-            batch = select(batch, inside)
-        tx.executemany(_INSERT_PAST if batch.backfill else _INSERT, sample_rows(batch, self._numbers))
+        return batch if inside.all() else batch.where(inside)
+
+    def _waveforms(self, tx: sqlite3.Connection, batch: SampleBatch) -> None:
         if batch.kind is ValueKind.WAVEFORM:
             rows = list(waveform_rows(batch, self._numbers))
             tx.executemany(_WAVEFORM, rows)
@@ -195,9 +205,17 @@ class Buffer:
         )
 
 
-def note_dropped(tx: sqlite3.Connection, reason: str, samples: int, observations: int, time: int) -> None:
-    """Tell in the file what is not in it any more, or never was; one row a day and reason."""
-    tx.execute(_DROPPED, (iso(time)[:10], reason, samples, observations, time))
+def _untold(tx: sqlite3.Connection, late: Recorded) -> Recorded:
+    """Return what was told belatedly without what is here already, or was told twice: it is never kept twice."""
+    keep = np.zeros(len(late), np.bool_)
+    for tag in set(late.tag.tolist()):
+        rows = np.flatnonzero(late.tag == tag)
+        times = late.time[rows]
+        known = set(history.times_of(tx, tag, int(times.min()), int(times.max()) + 1).tolist())
+        for row, time in zip(rows.tolist(), times.tolist(), strict=True):
+            keep[row] = time not in known
+            known.add(time)
+    return late.where(keep)
 
 
 def _item(content: SampleBatch | Observation) -> _Item:

@@ -16,7 +16,7 @@ import numpy as np
 
 from shoptwin.domain.quality import is_bad
 from shoptwin.domain.tag import ValueKind
-from shoptwin.store.codec import join, pack, split, unpack
+from shoptwin.store.codec import DamagedError, join, pack, split, unpack
 from shoptwin.store.recorded import Recorded, without
 
 if TYPE_CHECKING:
@@ -37,9 +37,13 @@ class Chunk:
     """Earliest and latest source time, ns UTC: not those of the first and last row where a clock went back."""
     last: int
     rows: int
+    arrived: int
+    """When the last of them came, ns UTC."""
     timeline: int
     """Place in the timelines of the same fold."""
     data: bytes
+    past: bool = False
+    """Told belatedly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,61 +64,94 @@ def fold(recorded: Iterable[Recorded]) -> Fold:
         timeline = places.setdefault(times, len(timelines))
         if timeline == len(timelines):
             timelines.append(_timeline(rows))
-        low, high = int(rows.time.min()), int(rows.time.max())
-        chunks.append(Chunk(int(rows.tag[0]), rows.kind, low, high, len(rows), timeline, _data(rows)))
+        chunks.append(Chunk(
+            int(rows.tag[0]), rows.kind, int(rows.time.min()), int(rows.time.max()), len(rows),
+            int(rows.received.max()), timeline, _data(rows), rows.past,
+        ))  # fmt: skip
     return Fold(tuple(timelines), tuple(chunks))
 
 
-def unfold(chunk: Chunk, timeline: bytes) -> Recorded:
-    """Return the samples of a chunk.
+def unfold(chunk: Chunk, timeline: bytes, *, arrival: bool = True) -> Recorded:
+    """Return the samples of a chunk. Without `arrival` the other times are not looked at: they are those of the source.
 
     Raises:
-        ValueError: chunk or timeline are damaged, or do not belong together.
+        DamagedError: chunk or timeline are damaged, or do not belong together.
     """
     n, kind = chunk.rows, chunk.kind
     try:
         source, late, server = split(timeline)
         codes, values = split(chunk.data)
         time, status = unpack(source, "i8", n), _unruns(codes, n)
-        given = time + unpack(server, "i8", n) if server != _NO_SERVER else np.zeros(n, np.int64)
-        received = time + unpack(late, "i8", n)
+        given, received = _others(time, late, server) if arrival else (time, time)
         read = _untexts(values, n) if kind is ValueKind.STR else unpack(values, kind.dtype, n)
-        read = without(kind, read, is_bad(status))
     except (ValueError, IndexError, struct.error, zlib.error) as error:
-        raise ValueError(f"a chunk of tag {chunk.tag} is damaged: {error}") from error
-    return Recorded(kind, np.full(n, chunk.tag, np.int64), time, given, received, status, read)
+        raise DamagedError(f"a chunk of tag {chunk.tag} is damaged: {error}") from error
+    read = without(kind, read, is_bad(status))
+    return Recorded(kind, np.full(n, chunk.tag, np.int64), time, given, received, status, read, chunk.past)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Samples of one tag and kind, and at which place each of them came."""
+
+    rows: Recorded
+    place: NDArray[np.int64]
 
 
 def _by_tag(recorded: Iterable[Recorded]) -> Iterator[Recorded]:
-    """Yield the samples of each tag and kind. Of what is Bad the kind is that of its tag's values, if it has any."""
-    by_kind: dict[ValueKind, list[Recorded]] = {}
+    """Yield the samples of each tag, in the order in which they came: one part, or a new one where the kind changes."""
+    kinds: dict[tuple[ValueKind, bool], list[_Part]] = {}
+    came = 0
     for part in recorded:
+        place = np.arange(came, came + len(part))
+        came += len(part)
         if len(part):
-            by_kind.setdefault(part.kind, []).append(part)
-    tags: dict[int, list[Recorded]] = {}
-    for parts in by_kind.values():
-        whole = Recorded.joined(parts)
+            kinds.setdefault((part.kind, part.past), []).append(_Part(part, place))
+    tags: dict[int, list[_Part]] = {}
+    for parts in kinds.values():
+        whole, place = Recorded.joined([p.rows for p in parts]), np.concatenate([p.place for p in parts])
         order = np.argsort(whole.tag, kind="stable")
         ends = np.flatnonzero(np.diff(whole.tag[order])) + 1
         for rows in np.split(order, ends):
-            tags.setdefault(int(whole.tag[rows[0]]), []).append(whole.where(rows))
+            tags.setdefault(int(whole.tag[rows[0]]), []).append(_Part(whole.where(rows), place[rows]))
     for number in sorted(tags):
-        yield from _of_one_kind(tags[number])
+        yield from _runs_of(_alike(tags[number]))
 
 
-def _of_one_kind(kinds: list[Recorded]) -> list[Recorded]:
-    """Return the samples of a tag that were of several kinds: one part, where all but one kind are Bad throughout."""
-    telling = [part for part in kinds if not is_bad(part.status).all()]
-    if len(kinds) == 1 or len(telling) > 1:
-        return kinds
-    kind = (telling or kinds)[0].kind
-    whole = Recorded.joined([part if part.kind is kind else part.as_kind(kind) for part in kinds])
-    return [whole.where(np.argsort(whole.received, kind="stable"))]
+def _alike(parts: list[_Part]) -> list[_Part]:
+    """Return parts in which what is Bad throughout is of the kind of the values, where these are of one kind."""
+    telling = {part.rows.kind for part in parts if not is_bad(part.rows.status).all()}
+    if len(parts) == 1 or len(telling) > 1:
+        return parts
+    kind = next(iter(telling), parts[0].rows.kind)
+    return [part if part.rows.kind is kind else _Part(part.rows.as_kind(kind), part.place) for part in parts]
+
+
+def _runs_of(parts: list[_Part]) -> Iterator[Recorded]:
+    """Yield runs of one kind, told in time or not, in the order in which they came."""
+    if len(parts) == 1:
+        yield parts[0].rows
+        return
+    which = np.concatenate([np.full(len(part.place), i) for i, part in enumerate(parts)])
+    at = np.concatenate([np.arange(len(part.place)) for part in parts])
+    order = np.argsort(np.concatenate([part.place for part in parts]), kind="stable")
+    sort = [(part.rows.kind, part.rows.past) for part in parts]
+    same = np.array([sort.index(each) for each in sort])[which[order]]
+    for run in np.split(order, np.flatnonzero(np.diff(same)) + 1):
+        pieces = np.split(run, np.flatnonzero(np.diff(which[run])) + 1)
+        yield Recorded.joined([parts[which[piece[0]]].rows.where(at[piece]) for piece in pieces])
 
 
 def _timeline(rows: Recorded) -> bytes:
     server = _NO_SERVER if not rows.server.any() else pack(rows.server - rows.time)
     return join([pack(rows.time), pack(rows.received - rows.time), server])
+
+
+def _others(time: NDArray[np.int64], late: bytes, server: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the server's times and those of arrival."""
+    n = len(time)
+    given = time + unpack(server, "i8", n) if server != _NO_SERVER else np.zeros(n, np.int64)
+    return given, time + unpack(late, "i8", n)
 
 
 def _data(rows: Recorded) -> bytes:
@@ -143,6 +180,8 @@ def _runs(status: NDArray[np.uint32]) -> bytes:
 def _unruns(data: bytes, n: int) -> NDArray[np.uint32]:
     (count,) = struct.unpack_from("<I", data)
     begins, codes = split(data[4:])
+    if count == 1:
+        return unpack(codes, "u4", 1).repeat(n)
     lengths = np.diff(unpack(begins, "i8", count), append=n)
     return unpack(codes, "u4", count).repeat(lengths)
 

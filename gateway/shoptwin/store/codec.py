@@ -35,6 +35,10 @@ _LARGEST = float(1 << 52)
 _FLOATS = {"f4": "u4", "f8": "u8"}
 
 
+class DamagedError(ValueError):
+    """Bytes are not those of what they should be."""
+
+
 def pack(column: NDArray[Any]) -> bytes:
     """Return a column of numbers or flags [n], n > 0, as bytes.
 
@@ -75,7 +79,7 @@ def unpack(data: bytes, dtype: Any, n: int) -> NDArray[Any]:  # noqa: ANN401 - w
     """Return the column [n] of that dtype.
 
     Raises:
-        ValueError: the bytes are not those of such a column.
+        DamagedError: the bytes are not those of such a column.
     """
     code = _code(np.dtype(dtype))
     kind = np.dtype(f"<{code}")
@@ -97,9 +101,9 @@ def unpack(data: bytes, dtype: Any, n: int) -> NDArray[Any]:  # noqa: ANN401 - w
             return values[place].view(kind).astype(code)
         if form == WHOLE:
             return _narrow(_unwhole(rest, n), code)
-    except (IndexError, KeyError, struct.error, zlib.error) as error:
-        raise ValueError(f"not a column: {error}") from error
-    raise ValueError(f"a column of a form {form} that is not known")
+    except (IndexError, KeyError, ValueError, struct.error, zlib.error) as error:
+        raise DamagedError(f"not a column: {error}") from error
+    raise DamagedError(f"a column of a form {form} that is not known")
 
 
 def join(parts: Iterable[bytes]) -> bytes:
@@ -111,15 +115,15 @@ def split(data: bytes) -> list[bytes]:
     """Return the parts of what was joined.
 
     Raises:
-        ValueError: it was not, or it was cut off.
+        DamagedError: it was not, or it was cut off.
     """
     parts, at = [], 0
     while at < len(data):
         if at + 4 > len(data):
-            raise ValueError("cut off in a length")
+            raise DamagedError("cut off in a length")
         (size,) = struct.unpack_from("<I", data, at)
         if at + 4 + size > len(data):
-            raise ValueError("cut off in a part")
+            raise DamagedError("cut off in a part")
         parts.append(data[at + 4 : at + 4 + size])
         at += 4 + size
     return parts
@@ -161,7 +165,7 @@ def _ordered(bits: NDArray[np.uint64]) -> tuple[int, NDArray[np.uint64], float]:
 def _unwhole(data: bytes, n: int) -> NDArray[np.uint64]:
     order, column = data[0], _unzigzag(_unplanes(data[1:], n, 8))
     if order >= _ORDERS:
-        raise ValueError(f"differences of order {order}")
+        raise DamagedError(f"differences of order {order}")
     for _ in range(order):
         column = np.add.accumulate(column)
     return column
@@ -191,10 +195,12 @@ def _planes(bits: NDArray[np.uint64]) -> bytes:
 def _unplanes(data: bytes, n: int, most: int) -> NDArray[np.uint64]:
     used = data[0]
     if used > most:
-        raise ValueError(f"{used} bytes a value, of {most}")
-    octets = np.zeros((n, 8), np.uint8)
-    octets[:, :used] = np.frombuffer(zlib.decompress(data[1:]), np.uint8).reshape(used, n).T
-    return octets.view("<u8").reshape(n).astype(np.uint64)
+        raise DamagedError(f"{used} bytes a value, of {most}")
+    planes = np.frombuffer(zlib.decompress(data[1:]), np.uint8).reshape(used, n)
+    bits = np.zeros(n, np.uint64)
+    for place, plane in enumerate(planes):
+        bits |= plane.astype(np.uint64) << np.uint64(8 * place)
+    return bits
 
 
 def _scaled(column: NDArray[Any], bits: NDArray[Any]) -> tuple[int, NDArray[np.uint64]] | None:

@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shoptwin.domain.tag import ValueKind
-from shoptwin.store.codec import join, split
-from shoptwin.store.recorded import Recorded
+from shoptwin.store.codec import DamagedError, join, split
+from shoptwin.store.recorded import KINDS, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-KINDS = (ValueKind.F4, ValueKind.F8, ValueKind.I8, ValueKind.U8, ValueKind.BOOL, ValueKind.STR)
-"""The number of a kind is its place: it is on disk, so this may only be appended to."""
-_HEAD = struct.Struct("<BI")
+_HEAD = struct.Struct("<B?I")
+"""Kind, whether it was told belatedly, samples."""
 _LEVEL = 1
 """The journal is read once and dropped: a third of the time of the usual level, for a tenth more bytes."""
 _SAME, _EACH = b"=", b"."
-_COLUMNS = (("tag", "<i8"), ("time", "<i8"), ("server", "<i8"), ("received", "<i8"), ("status", "<u4"))
+_COLUMNS = (("tag", "<i4"), ("time", "<i8"), ("server", "<i8"), ("received", "<i8"), ("status", "<u4"))
 
 
 def encode(recorded: Iterable[Recorded]) -> bytes:
@@ -39,12 +38,12 @@ def decode(data: bytes) -> list[Recorded]:
     """Return the samples of a blob, in the order in which they came.
 
     Raises:
-        ValueError: it is damaged.
+        DamagedError: it is damaged.
     """
     try:
         return [_unpart(part) for part in split(zlib.decompress(data))]
     except (ValueError, IndexError, struct.error, zlib.error) as error:
-        raise ValueError(f"a second of the journal is damaged: {error}") from error
+        raise DamagedError(f"a second of the journal is damaged: {error}") from error
 
 
 def _part(part: Recorded) -> bytes:
@@ -53,21 +52,23 @@ def _part(part: Recorded) -> bytes:
         values = json.dumps(part.values.tolist(), ensure_ascii=False).encode("utf-8")
     else:
         values = _column(part.values, np.dtype(part.kind.dtype).newbyteorder("<"))
-    return _HEAD.pack(KINDS.index(part.kind), len(part)) + join([*columns, values])
+    return _HEAD.pack(KINDS.index(part.kind), part.past, len(part)) + join([*columns, values])
 
 
 def _unpart(data: bytes) -> Recorded:
-    number, n = _HEAD.unpack_from(data)
+    number, past, n = _HEAD.unpack_from(data)
     kind = KINDS[number]
     *columns, values = split(data[_HEAD.size :])
     read: dict[str, NDArray[Any]] = {
         name: _uncolumn(each, dtype, n) for each, (name, dtype) in zip(columns, _COLUMNS, strict=True)
     }
+    read["tag"] = read["tag"].astype(np.int64)
     if kind is not ValueKind.STR:
-        return Recorded(kind=kind, **read, values=_uncolumn(values, np.dtype(kind.dtype).newbyteorder("<"), n))
+        numbers = _uncolumn(values, np.dtype(kind.dtype).newbyteorder("<"), n)
+        return Recorded(kind=kind, **read, values=numbers, past=past)
     texts = np.empty(n, object)
     texts[:] = json.loads(values)
-    return Recorded(kind=kind, **read, values=texts)
+    return Recorded(kind=kind, **read, values=texts, past=past)
 
 
 def _column(column: NDArray[Any], dtype: Any) -> bytes:  # noqa: ANN401 - whatever numpy takes for a dtype
@@ -83,4 +84,4 @@ def _uncolumn(data: bytes, dtype: Any, n: int) -> NDArray[Any]:  # noqa: ANN401 
         return np.frombuffer(data[1:], kind, 1).astype(kind.newbyteorder("=")).repeat(n)
     if data[:1] == _EACH and len(data) == 1 + n * kind.itemsize:
         return np.frombuffer(data[1:], kind, n).astype(kind.newbyteorder("="))
-    raise ValueError("a column of another length")
+    raise DamagedError("a column of another length")

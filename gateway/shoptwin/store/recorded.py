@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shoptwin.domain.batch import SampleBatch
+
+COLUMNS = ("tag", "time", "server", "received", "status", "values")
+KINDS = (ValueKind.F4, ValueKind.F8, ValueKind.I8, ValueKind.U8, ValueKind.BOOL, ValueKind.STR, ValueKind.WAVEFORM)
+"""The number of a kind is its place: it is on disk, so this may only be appended to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +40,8 @@ class Recorded:
     received: NDArray[np.int64]
     status: NDArray[np.uint32]
     values: NDArray[Any]
+    past: bool = False
+    """Told belatedly, from what the device had kept of an outage."""
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -50,23 +56,24 @@ class Recorded:
         else:
             kind, values = batch.kind, without(batch.kind, batch.values, bad)
         received = np.full(len(batch), batch.receive_time, np.int64)
-        return cls(kind, numbers[batch.tag], batch.source_time, batch.server_time, received, batch.status, values)
+        times = batch.source_time, batch.server_time, received
+        return cls(kind, numbers[batch.tag], *times, batch.status, values, batch.backfill)
 
     @classmethod
     def joined(cls, parts: Sequence[Recorded]) -> Recorded:
         """Return parts of one kind, at least one, as one."""
-        names = [field.name for field in fields(cls)][1:]
-        return cls(parts[0].kind, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        columns: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS}
+        return replace(parts[0], **columns)
 
     def where(self, rows: NDArray[Any]) -> Recorded:
         """Return some rows, by a mask or by indices."""
-        names = [field.name for field in fields(self)][1:]
-        return Recorded(self.kind, *(getattr(self, name)[rows] for name in names))
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return replace(self, **columns)
 
     def as_kind(self, kind: ValueKind) -> Recorded:
         """Return rows that are all Bad as rows of another kind."""
         values = without(kind, np.zeros(len(self), kind.dtype), np.ones(len(self), np.bool_))
-        return Recorded(kind, self.tag, self.time, self.server, self.received, self.status, values)
+        return replace(self, kind=kind, values=values)
 
 
 def without(kind: ValueKind, values: NDArray[Any], bad: NDArray[np.bool_]) -> NDArray[Any]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-AT_ONCE = 20_000
+SAMPLES = ("chunks", "journal")
+"""Where samples are: the oldest in chunks."""
+AT_ONCE = 5_000
 """Rows that go in one transaction: the next second's samples do not wait for more."""
 _PAGES_AT_ONCE = 2_000
 _SET = 365 * DAY
@@ -21,7 +23,7 @@ _SET = 365 * DAY
 _LOOK = 5_000
 _RESERVE = 64 << 20
 _FLOOR = 16 << 20
-_ARRIVED = {"samples": "time + received", "observations": "time"}
+_ARRIVED = {"chunks": "arrived", "journal": "arrived", "observations": "time"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +38,34 @@ class Dropped:
         return bool(self.aged or self.shed or self.observations)
 
 
-def expire(tx: sqlite3.Connection, table: str, cutoff: int) -> int:
-    """Delete rows that arrived before `cutoff` (ns UTC), at most AT_ONCE; return how many.
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was deleted at once: rows, and the samples or observations in them."""
+
+    rows: int = 0
+    content: int = 0
+
+
+def expire(tx: sqlite3.Connection, table: str, cutoff: int) -> Gone:
+    """Delete rows that arrived before `cutoff` (ns UTC), at most AT_ONCE; of samples those that came last count.
 
     Age is by time of arrival, in which the rows lie: a PLC whose clock is years off neither loses its samples at once
     nor keeps them forever.
     """
     first, last = _ends(tx, table)
     if cutoff < _SET or first > last:
-        return 0
-    return tx.execute(
-        f"DELETE FROM {table} WHERE rowid < ?",  # noqa: S608 - the names are our own
-        (min(_first_kept(tx, table, first, last, cutoff), first + AT_ONCE),),
-    ).rowcount
+        return Gone()
+    return _delete(tx, table, min(_first_kept(tx, table, first, last, cutoff), first + AT_ONCE))
+
+
+def _delete(tx: sqlite3.Connection, table: str, before: int) -> Gone:
+    """Delete the rows before that one, and the timelines that no chunk needs any more."""
+    content = "coalesce(sum(samples), 0)" if table in SAMPLES else "count(*)"
+    told = tx.execute(f"SELECT {content} FROM {table} WHERE rowid < ?", (before,)).fetchone()[0]  # noqa: S608 - the names are our own
+    rows = tx.execute(f"DELETE FROM {table} WHERE rowid < ?", (before,)).rowcount  # noqa: S608 - as above
+    if table == "chunks" and rows:
+        tx.execute("DELETE FROM timelines WHERE timeline < coalesce((SELECT min(timeline) FROM chunks), 1 << 62)")
+    return Gone(rows, told)
 
 
 def _first_kept(tx: sqlite3.Connection, table: str, first: int, last: int, cutoff: int) -> int:
@@ -100,14 +117,14 @@ def shed(tx: sqlite3.Connection, too_much: int) -> tuple[int, int]:
     page = _pragma(tx, "page_size")
     if free * page >= too_much:
         return 0, 0
-    for table in ("samples", "observations"):
+    for table in (*SAMPLES, "observations"):
         first, last = _ends(tx, table)
         if first > last:
             continue
         share = min(1.0, 1.05 * (too_much - free * page) / max(page, (size - free) * page))
         rows = min(AT_ONCE, max(1, round(share * (last - first + 1))))
-        gone = tx.execute(f"DELETE FROM {table} WHERE rowid < ?", (first + rows,)).rowcount  # noqa: S608 - as above
-        return (gone, 0) if table == "samples" else (0, gone)
+        gone = _delete(tx, table, first + rows)
+        return (gone.content, 0) if table in SAMPLES else (0, gone.content)
     return 0, 0
 
 

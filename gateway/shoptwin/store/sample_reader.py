@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shoptwin.domain.quality import StatusCode
+from shoptwin.domain.errors import StoreError
+from shoptwin.domain.quality import StatusCode, is_bad
+from shoptwin.store.bursts import waveform
+from shoptwin.store.codec import DamagedError
 from shoptwin.store.files import open_reader, translate
-from shoptwin.store.rows import columns, waveform
+from shoptwin.store.history import stretches, tag_number
 from shoptwin.store.series import Evidence, Rollup, Series, Sums
 
 if TYPE_CHECKING:
@@ -22,12 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shoptwin.domain.batch import Waveform
+    from shoptwin.store.recorded import Recorded
 
-_AT_ONCE = 50_000
-_SAMPLES = (
-    "SELECT time, value, status, kind FROM samples WHERE tag = (SELECT tag FROM tags WHERE id = ?) "
-    "AND time >= ? AND time < ? ORDER BY time, rowid"
-)
 _OBSERVED = "FROM observations WHERE machine = ? AND indicator = ? AND time >= ? AND time < ?"
 _OBSERVED_AT_ONCE = 5_000
 
@@ -95,29 +94,42 @@ class SampleReader:
 
     def times(self, tag_id: str, start: int, stop: int) -> NDArray[np.int64]:
         """Return source, server (0: none) and receive time of the samples that `read` returns: int64 [n, 3]."""
-        with self._open() as tx:
-            sql = _SAMPLES.replace("time, value, status, kind", "time, server, received", 1)
-            rows = tx.execute(sql, (tag_id, start, stop)).fetchall()
-        given = np.array([row[1] is not None for row in rows], np.bool_)
-        times = np.array([(row[0], row[1] or 0, row[2]) for row in rows], np.int64).reshape(-1, 3)
-        times[:, 1:] += times[:, :1]
-        times[~given, 1] = 0
-        return times
+        found = [np.zeros((0, 3), np.int64)]
+        for parts in self._stretches(tag_id, start, stop, arrival=True):
+            columns = (np.concatenate([getattr(p, name) for p in parts]) for name in ("time", "server", "received"))
+            times = np.stack(list(columns), axis=1)
+            found.append(times[np.argsort(times[:, 0], kind="stable")])
+        return np.concatenate(found)
 
     def _chunks(self, tag_id: str, start: int, stop: int) -> Iterator[Series]:
-        """Yield the samples some at a time: a month of a tag must not stand in memory as rows."""
+        """Yield the samples some at a time: a month of a tag need not stand in memory."""
+        for parts in self._stretches(tag_id, start, stop, arrival=False):
+            whole = _joined([_series(part) for part in parts])
+            if (np.diff(whole.time) < 0).any():
+                order = np.argsort(whole.time, kind="stable")
+                whole = Series(whole.time[order], whole.values[order], whole.status[order])
+            yield whole
+
+    def _stretches(self, tag_id: str, start: int, stop: int, *, arrival: bool) -> Iterator[list[Recorded]]:
         with self._open() as tx:
-            cursor = tx.execute(_SAMPLES, (tag_id, start, stop))
-            while rows := cursor.fetchmany(_AT_ONCE):
-                yield Series(*columns(rows))
+            if (tag := tag_number(tx, tag_id)) is not None:
+                for parts in stretches(tx, tag, start, stop, arrival=arrival):
+                    if told := [part for part in parts if len(part)]:
+                        yield told
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         with closing(open_reader(self.path)) as tx:
             try:
+                tx.execute("BEGIN")  # one view of it all: the journal may be folded meanwhile
                 yield tx
             except sqlite3.Error as error:
                 raise translate(error, self.path) from error
+            except DamagedError as error:
+                raise StoreError(
+                    f"{self.path.name}: {error}", "The rest of the file is well: ask for a time before or after it",
+                    code="store-chunk",
+                ) from error  # fmt: skip
 
 
 def _evidence(rows: list[Any], names: tuple[str, ...], place: dict[int, list[int]]) -> Evidence:
@@ -132,8 +144,17 @@ def _evidence(rows: list[Any], names: tuple[str, ...], place: dict[int, list[int
     return Evidence(time, names, values, [row[1] for row in rows])
 
 
+def _series(part: Recorded) -> Series:
+    """Return samples as a series; where all is Bad there is no kind either."""
+    if is_bad(part.status).all():
+        return Series(part.time, np.full(len(part), np.nan), part.status)
+    return Series(part.time, part.values, part.status)
+
+
 def _joined(chunks: list[Series]) -> Series:
     """Return one series of several; chunks in which all is Bad take the dtype of the others."""
+    if len(chunks) == 1:
+        return chunks[0]
     if not chunks:
         return Series(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.uint32))
     time = np.concatenate([chunk.time for chunk in chunks])

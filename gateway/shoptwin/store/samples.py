@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shoptwin.domain.errors import StoreCorrupt, StoreError
 from shoptwin.store import retention
-from shoptwin.store.buffer import Buffer, note_dropped
+from shoptwin.store.buffer import Buffer
+from shoptwin.store.dropped import note_dropped
 from shoptwin.store.files import StoreFile
-from shoptwin.store.retention import Dropped
+from shoptwin.store.retention import Dropped, Gone
 from shoptwin.store.sample_reader import SampleReader
 from shoptwin.store.samples_schema import MIGRATIONS
 from shoptwin.store.writer import Writer
@@ -91,6 +93,10 @@ class SampleStore:
         """
         return self._done(_nothing, timeout=timeout) is not None
 
+    def fold(self) -> bool:
+        """Write all that was taken in and fold the journal, though ten minutes are not over; as `flush`."""
+        return self._done(self._buffer.fold) is not None
+
     def _done(self, job: Callable[[sqlite3.Connection], T], timeout: float | None = None) -> T | None:
         """Let the writer do a job and wait for it; None where the disk does not take it."""
         try:
@@ -133,8 +139,8 @@ class SampleStore:
         A failing disk ends it early: see `failure`.
         """
         cutoff = now - self._keep
-        aged = self._repeat(lambda tx: _expire(tx, "samples", cutoff, now))
-        observations = self._repeat(lambda tx: _expire(tx, "observations", cutoff, now))
+        aged = sum(self._repeat(partial(_expire, table=table, cutoff=cutoff, now=now)) for table in retention.SAMPLES)
+        observations = self._repeat(partial(_expire, table="observations", cutoff=cutoff, now=now))
         self._done(lambda tx: retention.expire_waveforms(tx, cutoff))
         shed = 0
         for _ in range(1_000):  # more than a file of any size needs
@@ -144,12 +150,12 @@ class SampleStore:
                 break
         return Dropped(aged, shed, observations)
 
-    def _repeat(self, job: Callable[[sqlite3.Connection], int]) -> int:
-        """Do a job that takes away some rows until there are no more of them; return how many."""
+    def _repeat(self, job: Callable[[sqlite3.Connection], Gone]) -> int:
+        """Do a job that takes away some rows until there are no more of them; return how much went."""
         total = 0
-        while gone := self._done(job):
-            total += gone
-            if gone < retention.AT_ONCE:
+        while (gone := self._done(job)) is not None:
+            total += gone.content
+            if gone.rows < retention.AT_ONCE:
                 break
         return total
 
@@ -185,8 +191,9 @@ def _nothing(_tx: sqlite3.Connection) -> bool:
     return True
 
 
-def _expire(tx: sqlite3.Connection, table: str, cutoff: int, now: int) -> int:
+def _expire(tx: sqlite3.Connection, table: str, cutoff: int, now: int) -> Gone:
     gone = retention.expire(tx, table, cutoff)
-    if gone:
-        note_dropped(tx, "age", gone if table == "samples" else 0, gone if table == "observations" else 0, now)
+    if gone.rows:
+        samples = gone.content if table in retention.SAMPLES else 0
+        note_dropped(tx, "age", samples, gone.content - samples, now)
     return gone

@@ -1,19 +1,15 @@
-"""The tables of `twin.db`: plain rows, for anyone with `sqlite3` (docs/reference/store.md). Times are ns UTC."""
+"""The tables of `twin.db` (docs/reference/store.md). Times are ns UTC."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoptwin.domain.tag import ValueKind
+from shoptwin.store.old_rows import fold_rows
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from shoptwin.store.migrations import Migration
-
-KINDS = (ValueKind.F4, ValueKind.F8, ValueKind.I8, ValueKind.U8, ValueKind.BOOL, ValueKind.STR, ValueKind.WAVEFORM)
-"""The number in `samples.kind` is the place in this tuple: it is on disk, so it may only be appended to."""
-KIND_NUMBER = {kind: number for number, kind in enumerate(KINDS)}
 
 
 def _first(db: Database) -> None:
@@ -51,4 +47,20 @@ def _backfill(db: Database) -> None:
     db.execute("ALTER TABLE samples ADD COLUMN backfill INTEGER")  # NULL in all that came when it was new
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _backfill)
+def _chunks(db: Database) -> None:
+    db.table("journal").create({"second": int, "arrived": int, "samples": int, "data": bytes}, pk="second")
+    db.table("timelines").create({"timeline": int, "data": bytes}, pk="timeline")
+    db.table("chunks").create(
+        {
+            "chunk": int, "tag": int, "first": int, "last": int, "samples": int, "kind": int, "past": int,
+            "timeline": int, "arrived": int, "data": bytes,
+        },
+        pk="chunk",
+    )  # fmt: skip
+    db.table("chunks").create_index(["tag", "first", "last"])
+    db.table("chunks").create_index(["timeline"])
+    fold_rows(db.conn)
+    db.table("samples").drop()
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _backfill, _chunks)

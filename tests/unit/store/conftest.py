@@ -44,6 +44,16 @@ def store(tmp_path: Path, table: TagTable) -> Iterator[SampleStore]:
 
 
 @pytest.fixture
+def folding(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the journal be folded after so many seconds of it, rather than ten minutes."""
+
+    def after(seconds: int) -> None:
+        monkeypatch.setattr("shoptwin.store.history.SECONDS", seconds)
+
+    return after
+
+
+@pytest.fixture
 def message() -> Callable[..., OutboxMessage]:
     """Make a message by its number."""
 

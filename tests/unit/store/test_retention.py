@@ -16,7 +16,7 @@ from shoptwin.store import retention
 
 if TYPE_CHECKING:
     import shutil
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pytest
 
@@ -27,12 +27,28 @@ ALL = (-(2**63), 2**63 - 1)
 
 
 def _take(store: SampleStore, arrivals: Iterable[int], skew: int = 0, tag: int = 0) -> None:
-    """Take in a sample at each of `arrivals` whose PLC's clock is off by `skew`."""
+    """Take in a sample at each of `arrivals`, a second of its own, whose PLC's clock is off by `skew`."""
     for at in arrivals:
         store.append(
             SampleBatch.of("g", ValueKind.F8, [tag], [1.0], source_time=at + skew, receive_time=at)
         )  # fmt: skip
-    store.flush()
+        store.flush()
+
+
+def _fill(store: SampleStore) -> int:
+    """Take in 2 MB that no codec makes smaller, in hundred seconds; return how many samples that is."""
+    rng, n = np.random.default_rng(1), 2_500
+    for second in range(100):
+        store.append(SampleBatch.of(
+            "g", ValueKind.F8, np.arange(n) % 4, rng.normal(size=n), source_time=NOW + second * n + np.arange(n),
+            receive_time=NOW + second,
+        ))  # fmt: skip
+        store.flush()
+    return 100 * n
+
+
+def _left(store: SampleStore) -> np.ndarray:
+    return np.sort(np.concatenate([store.read(f"press-{name}", *ALL).time for name in "abcd"]))
 
 
 def test_what_is_older_than_keep_goes(store: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,28 +82,28 @@ def test_a_plc_with_a_wrong_clock_keeps_its_samples(store: SampleStore) -> None:
 def test_a_box_that_did_not_know_the_time_loses_nothing(store: SampleStore) -> None:
     """Samples taken in while the box believed in 1970 stay until those around them are old."""
     _take(store, [HOUR, 2 * HOUR, NOW - 2 * DAY, 3 * HOUR, NOW - DAY])
+    store.fold()
     assert not store.retain(4 * HOUR)
     assert not store.retain(NOW)
     assert store.retain(NOW + 28 * DAY + HOUR).aged == 3
     assert store.retain(NOW + 40 * DAY).aged == 2
 
 
-def test_the_file_keeps_within_its_bytes(store: SampleStore) -> None:
+def test_the_file_keeps_within_its_bytes(store: SampleStore, folding: Callable[[int], None]) -> None:
     """A file above `max_bytes` loses its oldest samples and returns the room to the disk; the newest stay."""
-    n = 40_000
-    store.append(
-        SampleBatch.of(
-            "g", ValueKind.F8, np.zeros(n, np.int32), np.arange(n), source_time=NOW + np.arange(n), receive_time=NOW
-        )
-    )
-    store.flush()
+    folding(7)
+    n = _fill(store)
     before = store.stats()["bytes"]
     store.configure(_same_tags(store), max_bytes=1_000_000)
     dropped = store.retain(NOW)
-    assert dropped.shed > n // 2
-    left = store.read("press-a", *ALL).values
-    assert len(left) == n - dropped.shed > 5_000
-    assert left[-1] == n - 1
+    left = _left(store)
+    assert len(left) == n - dropped.shed > n // 4
+    assert (left == NOW + n - len(left) + np.arange(len(left))).mean() > 0.9  # the newest, but for where chunks end
+    assert left[-1] == NOW + n - 1
+    raw = sqlite3.connect(store.path)
+    lost = "SELECT count(*) FROM timelines WHERE timeline NOT IN (SELECT timeline FROM chunks)"
+    assert raw.execute(lost).fetchone() == (0,)
+    raw.close()
     store.close()
     assert before > 2_000_000
     assert store.path.stat().st_size <= 1_000_000
@@ -108,15 +124,12 @@ def test_samples_go_before_observations(store: SampleStore) -> None:
     assert store.observations("press", "p", *ALL).time[-1] == NOW + 3_999
 
 
-def test_samples_make_room_for_the_ledger(store: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_make_room_for_the_ledger(
+    store: SampleStore, folding: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a disk that something else fills, samples are given up to leave the ledger room, down to a floor."""
-    n = 40_000
-    store.append(
-        SampleBatch.of(
-            "g", ValueKind.F8, np.zeros(n, np.int32), np.arange(n), source_time=NOW + np.arange(n), receive_time=NOW
-        )
-    )
-    store.flush()
+    folding(7)
+    n = _fill(store)
 
     def usage(_path: object) -> shutil._ntuple_diskusage:
         from collections import namedtuple  # noqa: PLC0415
@@ -127,7 +140,7 @@ def test_samples_make_room_for_the_ledger(store: SampleStore, monkeypatch: pytes
     monkeypatch.setattr(retention, "_FLOOR", 1 << 20)
     dropped = store.retain(NOW)
     assert dropped.shed > 0
-    assert len(store.read("press-a", *ALL)) == n - dropped.shed > 0
+    assert len(_left(store)) == n - dropped.shed > 0
 
 
 def _same_tags(store: SampleStore):

@@ -6,6 +6,7 @@ import itertools
 import json
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,10 @@ from shoptwin.domain.quality import StatusCode, is_bad
 from shoptwin.domain.tag import Role, Tag, TagTable, ValueKind
 from shoptwin.domain.timing import DAY, MINUTE, SECOND
 from shoptwin.store import samples as samples_module
-from shoptwin.store.rows import columns
+from shoptwin.store.files import open_reader
+from shoptwin.store.history import stretches
 from shoptwin.store.sample_reader import SampleReader
 from shoptwin.store.samples import SampleStore
-from shoptwin.store.samples_schema import KIND_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,13 +74,13 @@ def _series(draw: st.DrawFn) -> list[tuple[ValueKind, list[tuple[Any, int, int, 
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(_series(), st.integers(*ALL))
-@example([(ValueKind.U8, [(2**64 - 1, 0, NOW, NOW + 5), (2**63, 0, NOW, 0)])], NOW)
-@example([(ValueKind.F8, [(-0.0, 0, NOW, 0), (float("inf"), 0, NOW - 1, 0), (1e308, 0, NOW, 0)])], NOW)
+@given(_series(), st.integers(*ALL), st.booleans())
+@example([(ValueKind.U8, [(2**64 - 1, 0, NOW, NOW + 5), (2**63, 0, NOW, 0)])], NOW, True)
+@example([(ValueKind.F8, [(-0.0, 0, NOW, 0), (float("inf"), 0, NOW - 1, 0), (1e308, 0, NOW, 0)])], NOW, True)
 def test_any_series_comes_back_exactly(
-    shared: SampleStore, drawn: list[tuple[ValueKind, list[tuple[Any, int, int, int]]]], received: int
+    shared: SampleStore, drawn: list[tuple[ValueKind, list[tuple[Any, int, int, int]]]], received: int, fold: bool
 ) -> None:
-    """Values, codes and all three times of any series are read as taken in, in order of time and then of arrival."""
+    """Values, codes and times of any series are read as taken in, in order of time, then of arrival; folded or not."""
     table = TagTable([Tag(f"tag-{next(_numbers)}", "x", "m", Role.OTHER)])
     shared._buffer._tags.clear()
     shared.configure(table)
@@ -94,6 +95,8 @@ def test_any_series_comes_back_exactly(
         taken += [(int(t), v, int(s), kind, int(x)) for t, v, s, x in zip(*columns, strict=True)]
     shared.flush()
     expected = sorted((row for row in taken if row[0] < ALL[1]), key=lambda row: row[0])
+    if fold:
+        shared.fold()
     series = shared.read(table[0].id, *ALL)
     assert series.time.tolist() == [row[0] for row in expected]
     assert series.status.tolist() == [row[2] for row in expected]
@@ -138,23 +141,18 @@ def test_bad_data_is_kept_as_bad(store: SampleStore) -> None:
     assert series.values.dtype == np.int64
     assert series.values.tolist() == [2**62 + 1, 0, 2**62 + 2]
     assert series.status.tolist() == [0, StatusCode.BAD_NOT_CONNECTED, 0]
-    raw = sqlite3.connect(store.path)
-    assert raw.execute("SELECT count(*) FROM samples WHERE value IS NULL").fetchone() == (1,)
-    raw.close()
 
 
 def test_a_text_that_is_no_unicode(store: SampleStore) -> None:
-    """Half a surrogate pair is kept as `?`, and read so from files of before, which hold it as bytes."""
+    """Half a surrogate pair is kept as `?`."""
     store.append(batch(["a\ud800b", "ä"], tag=[0, 0], kind=ValueKind.STR, at=[NOW, NOW + 1]))
     store.flush()
     assert list(store.read("press-a", *ALL).values) == ["a?b", "ä"]
-    _, values, _ = columns([(NOW, b"a\xed\xa0\x80b", 0, KIND_NUMBER[ValueKind.STR])])
-    assert list(values) == ["a?b"]
 
 
-def test_a_long_series_is_read_in_parts_of_one_type(store: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_series_is_read_in_parts_of_one_type(store: SampleStore, folding: Callable[[int], None]) -> None:
     """A series that is read in several parts has one dtype, also when in one part all is Bad or of another kind."""
-    monkeypatch.setattr("shoptwin.store.sample_reader._AT_ONCE", 2)
+    folding(1)
     store.append(batch([1, 2], kind=ValueKind.U8, at=[NOW, NOW + 1]))
     store.append(batch([np.nan, np.nan], at=[NOW + 2, NOW + 3]))
     store.append(batch([2**64 - 1], kind=ValueKind.U8, at=NOW + 4))
@@ -230,17 +228,16 @@ def test_a_rollup_is_what_one_would_count_by_hand(
     table = TagTable([Tag(f"tag-{next(_numbers)}", "x", "m", Role.OTHER)])
     shared._buffer._tags.clear()
     shared.configure(table)
-    if rows:
-        times, values, codes = zip(*rows, strict=True)
+    for i in range(0, len(rows), part):  # chunks of so many, the rest in the journal
+        shared.fold()
+        times, values, codes = zip(*rows[i : i + part], strict=True)
         shared.append(batch(list(values), at=list(times), status=list(codes)))
-    shared.flush()
+        shared.flush()
     buckets: dict[int, list[tuple[float, int]]] = {}
     for at, value, code in sorted(rows, key=lambda row: row[0]):
         status = int(StatusCode.BAD_OUT_OF_RANGE) if np.isnan(value) and not code & 0x8000_0000 else code
         buckets.setdefault(at // step * step, []).append((value, status))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shoptwin.store.sample_reader._AT_ONCE", part)
-        rollup = shared.rollup(table[0].id, *ALL, step)
+    rollup = shared.rollup(table[0].id, *ALL, step)
     assert rollup.time.tolist() == list(buckets)
     for i, samples in enumerate(buckets.values()):
         used = [value for value, status in samples if not is_bad(status)]
@@ -300,8 +297,9 @@ def test_a_full_file_never_reaches_who_appends(store: SampleStore, until: Callab
     assert connection is not None
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2}").fetchone()
+    noise = np.random.default_rng(1).normal(size=(100, 50)).tolist()
     for n in range(1, 100):
-        store.append(batch([float(n)] * 50, at=[NOW + n * 100 + k for k in range(50)]))
+        store.append(batch(noise[n], at=[NOW + n * 100 + k for k in range(50)]))
     assert not store.flush()
     assert not store.retain(NOW + 60 * DAY)
     until(lambda: isinstance(store.failure, StoreFull))
@@ -408,24 +406,10 @@ def test_what_is_told_belatedly_is_marked_and_never_kept_twice(store: SampleStor
     assert found.time.tolist() == [NOW + 1, NOW + 2, NOW + 3, NOW + 4]
     assert found.values.tolist() == [1, 2, 3, 4]
     assert found.status.tolist() == [0, 0, StatusCode.UNCERTAIN, 0]
-    with sqlite3.connect(f"file:{store.path}?mode=ro", uri=True) as raw:
-        marked = raw.execute("SELECT time, backfill FROM samples ORDER BY time").fetchall()
-    raw.close()
-    assert marked == [(NOW + 1, None), (NOW + 2, 1), (NOW + 3, 1), (NOW + 4, None)]
-
-
-def test_a_file_of_before_takes_what_is_told_belatedly(store: SampleStore, table: TagTable) -> None:
-    """A file without the mark is brought up to date, and its samples stay."""
-    store.append(batch([1.0]))
-    store.close()
-    raw = sqlite3.connect(store.path)
-    raw.execute("ALTER TABLE samples DROP COLUMN backfill")
-    raw.execute("PRAGMA user_version = 1")
-    raw.close()
-    again = SampleStore.open(store.path, table, keep=DAY, max_bytes=1 << 30)
-    again.append(replace(batch([2.0], at=NOW + 1), backfill=True))
-    again.close()
-    assert again.read("press-a", NOW, NOW + 9).values.tolist() == [1, 2]
+    with closing(open_reader(store.path)) as tx:
+        parts = [part for parts in stretches(tx, 1, *ALL) for part in parts]
+    marked = sorted((int(time), part.past) for part in parts for time in part.time)
+    assert marked == [(NOW + 1, False), (NOW + 2, True), (NOW + 3, True), (NOW + 4, False)]
 
 
 def test_a_newer_file_is_refused(store: SampleStore, table: TagTable) -> None:
@@ -439,14 +423,13 @@ def test_a_newer_file_is_refused(store: SampleStore, table: TagTable) -> None:
 
 
 def test_anyone_can_read_it_with_sqlite3(store: SampleStore) -> None:
-    """The tables are plain: a stranger gets a tag's values with one SELECT."""
+    """A stranger sees with sqlite3 which tags, chunks and observations there are, and what the values were with us."""
     store.append(batch([1.5, 2.5], at=[NOW, NOW + SECOND], receive_time=NOW + 7))
     store.append_observations([Observation("press", "process", NOW, MachineState.IDLE, ("a",), np.float32([1]))])
-    store.flush()
+    store.fold()
     raw = sqlite3.connect(store.path)
-    rows = raw.execute(
-        "SELECT tags.name, time, value, status, time + received FROM samples JOIN tags USING (tag) ORDER BY time"
-    ).fetchall()
-    assert rows == [("a", NOW, 1.5, 0, NOW + 7), ("a", NOW + SECOND, 2.5, 0, NOW + 7)]
+    told = "SELECT tags.name, first, last, samples, arrived FROM chunks JOIN tags USING (tag)"
+    assert raw.execute(told).fetchall() == [("a", NOW, NOW + SECOND, 2, NOW + 7)]
     assert json.loads(raw.execute("SELECT names FROM feature_names").fetchone()[0]) == ["a"]
     raw.close()
+    assert SampleReader(store.path).read("press-a", *ALL).values.tolist() == [1.5, 2.5]

@@ -1,0 +1,160 @@
+"""The samples in `twin.db`: seconds go into the journal, ten minutes of it are folded, and both are read as one."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shoptwin.domain.timing import SECOND
+from shoptwin.store import journal
+from shoptwin.store.chunk import Chunk, Fold, fold, unfold
+from shoptwin.store.codec import DamagedError
+from shoptwin.store.dropped import note_dropped
+from shoptwin.store.recorded import KINDS, Recorded
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+SECONDS = 600
+"""Seconds of the journal that are folded at once …"""
+SAMPLES = 250_000
+"""… or so many samples, which are 10 MB while they are folded."""
+_WAITS = "SELECT count(*), coalesce(sum(samples), 0), coalesce(min(arrived), 0) FROM journal"
+_ALL = "SELECT arrived, samples, data FROM journal ORDER BY second"
+_SECOND = "INSERT INTO journal (arrived, samples, data) VALUES (?, ?, ?)"
+_TIMELINE = "INSERT INTO timelines (data) VALUES (?)"
+_CHUNK = (
+    "INSERT INTO chunks (tag, first, last, samples, kind, past, timeline, arrived, data) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_TOLD = (
+    "SELECT chunk, kind, first, last, samples, arrived, past, chunks.data, timelines.data FROM chunks "
+    "JOIN timelines USING (timeline) WHERE tag = ? AND first < ? AND last >= ? ORDER BY first, chunk"
+)
+
+
+class Journal:
+    """The writer's side of it. What waits in the journal is counted once and then kept in mind: to count is to read."""
+
+    def __init__(self) -> None:
+        self._seconds, self._samples, self._first, self._counted = 0, 0, 0, False
+
+    def forget(self) -> None:
+        """Count anew: a transaction was rolled back, or the file may be another one."""
+        self._counted = False
+
+    def add(self, tx: sqlite3.Connection, recorded: Sequence[Recorded]) -> None:
+        """Write what came in a second, if anything did; fold what came before, when there is enough of it."""
+        parts = [part for part in recorded if len(part)]
+        if not parts:
+            return
+        if not self._counted:
+            self._seconds, self._samples, self._first = tx.execute(_WAITS).fetchone()
+            self._counted = True
+        arrived, samples = max(int(part.received.max()) for part in parts), sum(map(len, parts))
+        long = abs(arrived - self._first) >= SECONDS * SECOND
+        if self._seconds and (long or self._seconds >= SECONDS or self._samples >= SAMPLES):
+            self.fold(tx)
+        tx.execute(_SECOND, (arrived, samples, journal.encode(parts)))
+        self._first = self._first if self._seconds else arrived
+        self._seconds, self._samples = self._seconds + 1, self._samples + samples
+
+    def fold(self, tx: sqlite3.Connection) -> None:
+        """Make chunks of what is in the journal."""
+        whole: list[Recorded] = []
+        for arrived, number, data in tx.execute(_ALL).fetchall():
+            try:
+                whole += journal.decode(data)
+            except DamagedError:  # bits that rotted: one second, told where all that is lost is told
+                note_dropped(tx, "damaged", number, 0, arrived)
+        insert(tx, fold(whole))
+        tx.execute("DELETE FROM journal")
+        self._seconds, self._samples, self._counted = 0, 0, True
+
+
+def insert(tx: sqlite3.Connection, folded: Fold) -> None:
+    """Write chunks and their timelines."""
+    numbers = [tx.execute(_TIMELINE, (data,)).lastrowid for data in folded.timelines]
+    tx.executemany(_CHUNK, [
+        (c.tag, c.first, c.last, c.rows, KINDS.index(c.kind), int(c.past), numbers[c.timeline], c.arrived, c.data)
+        for c in folded.chunks
+    ])  # fmt: skip
+
+
+def tag_number(tx: sqlite3.Connection, tag_id: str) -> int | None:
+    """Return the number of a tag in this file, None where there is none of that id."""
+    row = tx.execute("SELECT tag FROM tags WHERE id = ?", (tag_id,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def stretches(
+    tx: sqlite3.Connection, tag: int, start: int, stop: int, *, arrival: bool = True
+) -> Iterator[list[Recorded]]:
+    """Yield a tag's samples from `start` on and before `stop` (ns UTC, source time), a stretch of time at a time.
+
+    Stretches follow one another in time. The parts of one are in the order in which they came, and so are the samples
+    in each: where a clock went back that is not the order of time. Without `arrival` only source times are told.
+
+    Raises:
+        DamagedError: a chunk is damaged.
+    """
+    stretch: list[_Span] = []
+    end = start
+    folded, waiting = _folded(tx, tag, start, stop, arrival=arrival), _waiting(tx, tag, start, stop)
+    for span in heapq.merge(folded, waiting, key=lambda span: span.first):
+        if stretch and span.first > end:
+            yield _in_order(stretch)
+            stretch = []
+        end = max(end, span.last) if stretch else span.last
+        stretch.append(span)
+    if stretch:
+        yield _in_order(stretch)
+
+
+def times_of(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> NDArray[np.int64]:
+    """Return the source times of a tag from `start` on and before `stop`, sorted."""
+    found = [part.time for parts in stretches(tx, tag, start, stop, arrival=False) for part in parts]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+
+
+class _Span(NamedTuple):
+    """Samples of one tag, and what they were found by."""
+
+    first: int
+    last: int
+    order: tuple[int, int]
+    """In which they came: chunks, then what is in the journal."""
+    rows: Recorded
+
+
+def _in_order(stretch: list[_Span]) -> list[Recorded]:
+    return [span.rows for span in sorted(stretch, key=lambda span: span.order)]
+
+
+def _folded(tx: sqlite3.Connection, tag: int, start: int, stop: int, *, arrival: bool) -> Iterator[_Span]:
+    for number, kind, first, last, samples, arrived, past, data, timeline in tx.execute(_TOLD, (tag, stop, start)):
+        chunk = Chunk(tag, KINDS[kind], first, last, samples, arrived, 0, data, bool(past))
+        part = unfold(chunk, timeline, arrival=arrival)
+        inside = start <= first and last < stop
+        yield _Span(first, last, (0, number), part if inside else _within(part, tag, start, stop))
+
+
+def _waiting(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> list[_Span]:
+    parts = [part for part in (_within(part, tag, start, stop) for part in _journal(tx)) if len(part)]
+    spans = (_Span(int(part.time.min()), int(part.time.max()), (1, i), part) for i, part in enumerate(parts))
+    return sorted(spans, key=lambda span: span.first)
+
+
+def _journal(tx: sqlite3.Connection) -> Iterator[Recorded]:
+    for (data,) in tx.execute("SELECT data FROM journal ORDER BY second"):
+        yield from journal.decode(data)
+
+
+def _within(part: Recorded, tag: int, start: int, stop: int) -> Recorded:
+    rows = (part.tag == tag) & (part.time >= start) & (part.time < stop)
+    return part if rows.all() else part.where(rows)
