@@ -180,7 +180,7 @@ def _runs(status: NDArray[np.uint32]) -> bytes:
 def _unruns(data: bytes, n: int) -> NDArray[np.uint32]:
     (count,) = struct.unpack_from("<I", data)
     begins, codes = split(data[4:])
-    if count == 1:
+    if count == 1:  # the usual: all of it is Good
         return unpack(codes, "u4", 1).repeat(n)
     lengths = np.diff(unpack(begins, "i8", count), append=n)
     return unpack(codes, "u4", count).repeat(lengths)

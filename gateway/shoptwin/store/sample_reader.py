@@ -146,7 +146,7 @@ def _evidence(rows: list[Any], names: tuple[str, ...], place: dict[int, list[int
 
 def _series(part: Recorded) -> Series:
     """Return samples as a series; where all is Bad there is no kind either."""
-    if is_bad(part.status).all():
+    if part.status[0] >> 31 and is_bad(part.status).all():  # the first one tells of most that it is not
         return Series(part.time, np.full(len(part), np.nan), part.status)
     return Series(part.time, part.values, part.status)
 
@@ -163,7 +163,7 @@ def _joined(chunks: list[Series]) -> Series:
     dtypes = {chunk.values.dtype for chunk in told} or {np.dtype("f8")}
     if len(dtypes) == 1 or all(dtype.kind == "f" for dtype in dtypes):
         dtype = dtypes.pop() if len(dtypes) == 1 else np.dtype("f8")
-        values = np.concatenate([_blank(c, dtype) if _empty(c) else c.values.astype(dtype) for c in chunks])
+        values = np.concatenate([_blank(c, dtype) if _empty(c) else c.values.astype(dtype, copy=False) for c in chunks])
     else:
         values = np.empty(len(time), object)
         values[:] = [value for c in chunks for value in (_blank(c, np.dtype("O")) if _empty(c) else _objects(c))]

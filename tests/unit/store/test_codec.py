@@ -58,7 +58,7 @@ SECONDS = 1_700_000_000 * 10**9 + np.arange(TEN_MINUTES) * 10**9
         (np.full(TEN_MINUTES, 21.5, "f4"), 0.01),
         (np.round(40 + np.cumsum(RNG.normal(0, 0.05, TEN_MINUTES)), 1).astype("f4"), 0.4),
         ((20 + 0.25 * RNG.integers(-3, 4, TEN_MINUTES)).astype("f4"), 0.7),
-        ((RNG.integers(2000, 2060, TEN_MINUTES) * np.float32(0.0123) + np.float32(3.3)).astype("f4"), 1.1),
+        ((RNG.integers(2000, 2060, TEN_MINUTES) * np.float32(0.0123) + np.float32(3.3)).astype("f4"), 1.2),
         (RNG.normal(50, 1, TEN_MINUTES).astype("f4"), 3.1),
         (np.cumsum(RNG.integers(0, 2, TEN_MINUTES)), 0.3),
         (RNG.random(TEN_MINUTES) < 0.02, 0.15),
