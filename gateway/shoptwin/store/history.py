@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 SECONDS = 600
 """Seconds of the journal that are folded at once …"""
-SAMPLES = 250_000
-"""… or so many samples, which are 10 MB while they are folded."""
+SAMPLES = 1_000_000
+"""… or so many samples: a chunk of a few seconds would cost more than it saves."""
+AT_ONCE = 250_000
+"""Samples that are in memory at once while they are folded: 10 MB."""
 _WAITS = "SELECT count(*), coalesce(sum(samples), 0), coalesce(min(arrived), 0) FROM journal"
 _ALL = "SELECT arrived, samples, data FROM journal ORDER BY second"
 _SECOND = "INSERT INTO journal (arrived, samples, data) VALUES (?, ?, ?)"
@@ -65,14 +67,19 @@ class Journal:
         self._seconds, self._samples = self._seconds + 1, self._samples + samples
 
     def fold(self, tx: sqlite3.Connection) -> None:
-        """Make chunks of what is in the journal."""
-        whole: list[Recorded] = []
-        for arrived, number, data in tx.execute(_ALL).fetchall():
-            try:
-                whole += journal.decode(data)
-            except DamagedError:  # bits that rotted: one second, told where all that is lost is told
-                note_dropped(tx, "damaged", number, 0, arrived)
-        insert(tx, fold(whole))
+        """Make chunks of what is in the journal, of some of the tags at a time where all would be too much."""
+        seconds = tx.execute(_ALL).fetchall()
+        slices = -(-sum(samples for _, samples, _ in seconds) // AT_ONCE)
+        for i in range(slices):
+            whole: list[Recorded] = []
+            for arrived, samples, data in seconds:
+                try:
+                    parts = journal.decode(data)
+                except DamagedError:  # bits that rotted: one second, told where all that is lost is told
+                    note_dropped(tx, "damaged", samples if i == 0 else 0, 0, arrived)
+                    continue
+                whole += parts if slices == 1 else [part.where(part.tag % slices == i) for part in parts]
+            insert(tx, fold(whole))
         tx.execute("DELETE FROM journal")
         self._seconds, self._samples, self._counted = 0, 0, True
 

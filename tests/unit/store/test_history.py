@@ -65,6 +65,16 @@ def test_many_samples_are_folded_earlier(store: SampleStore, monkeypatch: pytest
     assert counted(store) == (1, 4, 1)
 
 
+def test_too_many_samples_are_folded_some_tags_at_a_time(store: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the journal holds more than may be in memory at once, tags are folded in slices; each has one chunk."""
+    monkeypatch.setattr(history, "AT_ONCE", 15)
+    take(store, range(10))
+    store.fold()
+    assert counted(store) == (0, 4, 3)
+    for i, name in enumerate("abcd"):
+        assert store.read(f"press-{name}", *ALL).values.tolist() == [100 * i + second for second in range(10)]
+
+
 def test_a_clock_that_went_back_is_told_in_order(store: SampleStore, folding: Callable[[int], None]) -> None:
     """Samples of a device whose clock was set back an hour are read in the order of time, none lost or doubled."""
     folding(5)
