@@ -99,7 +99,10 @@ class _Part:
 
 
 def _by_tag(recorded: Iterable[Recorded]) -> Iterator[Recorded]:
-    """Yield the samples of each tag, in the order in which they came: one part, or a new one where the kind changes."""
+    """Yield the samples of each tag, in the order in which they came: one part, or a new one where the kind changes.
+
+    One tag after the other, and nothing is held longer than it is needed: there may be thousands.
+    """
     kinds: dict[tuple[ValueKind, bool], list[_Part]] = {}
     came = 0
     for part in recorded:
@@ -107,15 +110,17 @@ def _by_tag(recorded: Iterable[Recorded]) -> Iterator[Recorded]:
         came += len(part)
         if len(part):
             kinds.setdefault((part.kind, part.past), []).append(_Part(part, place))
-    tags: dict[int, list[_Part]] = {}
-    for parts in kinds.values():
-        whole, place = Recorded.joined([p.rows for p in parts]), np.concatenate([p.place for p in parts])
-        order = np.argsort(whole.tag, kind="stable")
-        ends = np.flatnonzero(np.diff(whole.tag[order])) + 1
-        for rows in np.split(order, ends):
-            tags.setdefault(int(whole.tag[rows[0]]), []).append(_Part(whole.where(rows), place[rows]))
-    for number in sorted(tags):
-        yield from _runs_of(_alike(tags[number]))
+    grouped: list[tuple[_Part, dict[int, NDArray[np.intp]]]] = []
+    while kinds:
+        _, parts = kinds.popitem()
+        whole = _Part(Recorded.joined([p.rows for p in parts]), np.concatenate([p.place for p in parts]))
+        del parts
+        order = np.argsort(whole.rows.tag, kind="stable")
+        runs = np.split(order, np.flatnonzero(np.diff(whole.rows.tag[order])) + 1)
+        grouped.append((whole, {int(whole.rows.tag[run[0]]): run for run in runs}))
+    for tag in sorted({tag for _, tags in grouped for tag in tags}):
+        told = [(whole, tags[tag]) for whole, tags in grouped if tag in tags]
+        yield from _runs_of(_alike([_Part(whole.rows.where(rows), whole.place[rows]) for whole, rows in told]))
 
 
 def _alike(parts: list[_Part]) -> list[_Part]:

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 SECONDS = 600
 """Seconds of the journal that are folded at once …"""
-SAMPLES = 1_000_000
+SAMPLES = 600_000
 """… or so many samples: a chunk of a few seconds would cost more than it saves."""
-AT_ONCE = 250_000
-"""Samples that are in memory at once while they are folded: 10 MB."""
+AT_ONCE = 150_000
+"""Samples that are in memory at once while they are folded: 12 MB."""
+Second = tuple[int, int, bytes]
+"""A row of the journal: when it arrived, samples, data."""
 _WAITS = "SELECT count(*), coalesce(sum(samples), 0), coalesce(min(arrived), 0) FROM journal"
 _ALL = "SELECT arrived, samples, data FROM journal ORDER BY second"
 _SECOND = "INSERT INTO journal (arrived, samples, data) VALUES (?, ?, ?)"
@@ -70,18 +72,22 @@ class Journal:
         """Make chunks of what is in the journal, of some of the tags at a time where all would be too much."""
         seconds = tx.execute(_ALL).fetchall()
         slices = -(-sum(samples for _, samples, _ in seconds) // AT_ONCE)
-        for i in range(slices):
-            whole: list[Recorded] = []
-            for arrived, samples, data in seconds:
-                try:
-                    parts = journal.decode(data)
-                except DamagedError:  # bits that rotted: one second, told where all that is lost is told
-                    note_dropped(tx, "damaged", samples if i == 0 else 0, 0, arrived)
-                    continue
-                whole += parts if slices == 1 else [part.where(part.tag % slices == i) for part in parts]
-            insert(tx, fold(whole))
+        for part in range(slices):
+            insert(tx, fold(_decoded(tx, seconds, part, slices)))
         tx.execute("DELETE FROM journal")
         self._seconds, self._samples, self._counted = 0, 0, True
+
+
+def _decoded(tx: sqlite3.Connection, seconds: Sequence[Second], part: int, slices: int) -> Iterator[Recorded]:
+    """Yield what some of the tags were; a second whose bits rotted is left out, and told where all that is lost is."""
+    for arrived, samples, data in seconds:
+        try:
+            came = journal.decode(data)
+        except DamagedError:
+            if part == 0:
+                note_dropped(tx, "damaged", samples, 0, arrived)
+            continue
+        yield from came if slices == 1 else (each.where(each.tag % slices == part) for each in came)
 
 
 def insert(tx: sqlite3.Connection, folded: Fold) -> None:
