@@ -207,14 +207,16 @@ class Buffer:
 
 def _untold(tx: sqlite3.Connection, late: Recorded) -> Recorded:
     """Return what was told belatedly without what is here already, or was told twice: it is never kept twice."""
+    tags, times = late.tag.tolist(), late.time.tolist()
+    spans: dict[int, tuple[int, int]] = {}
+    for tag, time in zip(tags, times, strict=True):
+        first, last = spans.get(tag, (time, time))
+        spans[tag] = min(first, time), max(last, time)
+    known = history.times_told(tx, spans)
     keep = np.zeros(len(late), np.bool_)
-    for tag in set(late.tag.tolist()):
-        rows = np.flatnonzero(late.tag == tag)
-        times = late.time[rows]
-        known = set(history.times_of(tx, tag, int(times.min()), int(times.max()) + 1).tolist())
-        for row, time in zip(rows.tolist(), times.tolist(), strict=True):
-            keep[row] = time not in known
-            known.add(time)
+    for row, (tag, time) in enumerate(zip(tags, times, strict=True)):
+        keep[row] = time not in known[tag]
+        known[tag].add(time)
     return late.where(keep)
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from shoptwin.domain.quality import is_bad
 from shoptwin.domain.tag import ValueKind
-from shoptwin.store.codec import DamagedError, join, pack, split, unpack
-from shoptwin.store.recorded import Recorded, without
+from shoptwin.store.codec import DAMAGE, DamagedError, join, pack, split, unpack
+from shoptwin.store.recorded import KINDS, Recorded, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NO_SERVER = b""
+_ABOUT = struct.Struct("<qBI?")
+"""Tag, kind, samples and whether told belatedly, which the checksum of a chunk covers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,10 @@ def fold(recorded: Iterable[Recorded]) -> Fold:
         times = b"".join(column.tobytes() for column in (rows.time, rows.received, rows.server))
         timeline = places.setdefault(times, len(timelines))
         if timeline == len(timelines):
-            timelines.append(_timeline(rows))
+            timelines.append(_sealed(_timeline(rows)))
         chunks.append(Chunk(
             int(rows.tag[0]), rows.kind, int(rows.time.min()), int(rows.time.max()), len(rows),
-            int(rows.received.max()), timeline, _data(rows), rows.past,
+            int(rows.received.max()), timeline, _sealed(_data(rows), _about(rows)), rows.past,
         ))  # fmt: skip
     return Fold(tuple(timelines), tuple(chunks))
 
@@ -79,12 +81,13 @@ def unfold(chunk: Chunk, timeline: bytes, *, arrival: bool = True) -> Recorded:
     """
     n, kind = chunk.rows, chunk.kind
     try:
-        source, late, server = split(timeline)
-        codes, values = split(chunk.data)
+        about = _ABOUT.pack(chunk.tag, KINDS.index(kind), n, chunk.past)
+        source, late, server = split(_unsealed(timeline))
+        codes, values = split(_unsealed(chunk.data, about))
         time, status = unpack(source, "i8", n), _unruns(codes, n)
         given, received = _others(time, late, server) if arrival else (time, time)
         read = _untexts(values, n) if kind is ValueKind.STR else unpack(values, kind.dtype, n)
-    except (ValueError, IndexError, struct.error, zlib.error) as error:
+    except DAMAGE as error:
         raise DamagedError(f"a chunk of tag {chunk.tag} is damaged: {error}") from error
     read = without(kind, read, is_bad(status))
     return Recorded(kind, np.full(n, chunk.tag, np.int64), time, given, received, status, read, chunk.past)
@@ -145,6 +148,22 @@ def _runs_of(parts: list[_Part]) -> Iterator[Recorded]:
     for run in np.split(order, np.flatnonzero(np.diff(same)) + 1):
         pieces = np.split(run, np.flatnonzero(np.diff(which[run])) + 1)
         yield Recorded.joined([parts[which[piece[0]]].rows.where(at[piece]) for piece in pieces])
+
+
+def _about(rows: Recorded) -> bytes:
+    return _ABOUT.pack(int(rows.tag[0]), KINDS.index(rows.kind), len(rows), rows.past)
+
+
+def _sealed(data: bytes, about: bytes = b"") -> bytes:
+    """Return data behind its CRC-32: a column in which all is the same has nothing else that would tell of damage."""
+    return struct.pack("<I", zlib.crc32(data, zlib.crc32(about))) + data
+
+
+def _unsealed(sealed: bytes, about: bytes = b"") -> bytes:
+    data = sealed[4:]
+    if sealed[:4] != struct.pack("<I", zlib.crc32(data, zlib.crc32(about))):
+        raise DamagedError("its checksum is another")
+    return data
 
 
 def _timeline(rows: Recorded) -> bytes:

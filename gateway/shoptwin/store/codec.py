@@ -41,6 +41,10 @@ class DamagedError(ValueError):
     """Bytes are not those of what they should be."""
 
 
+DAMAGE = (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, struct.error, zlib.error)
+"""What reading bytes that rotted may raise."""
+
+
 def pack(column: NDArray[Any]) -> bytes:
     """Return a column of numbers or flags [n], n > 0, as bytes.
 
@@ -101,7 +105,7 @@ def unpack(data: bytes, dtype: Any, n: int) -> NDArray[Any]:  # noqa: ANN401 - w
             return values[_unwhole(rest[6 + size :], n).view(np.int64)]
         if form == WHOLE:
             return _narrow(_unwhole(rest, n), code)
-    except (IndexError, KeyError, ValueError, struct.error, zlib.error) as error:
+    except DAMAGE as error:
         raise DamagedError(f"not a column: {error}") from error
     raise DamagedError(f"a column of a form {form} that is not known")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from shoptwin.domain.timing import SECOND
 from shoptwin.store import journal
@@ -16,9 +15,7 @@ from shoptwin.store.recorded import KINDS, Recorded
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Mapping, Sequence
 
 SECONDS = 600
 """Seconds of the journal that are folded at once …"""
@@ -26,6 +23,10 @@ SAMPLES = 600_000
 """… or so many samples: a chunk of a few seconds would cost more than it saves."""
 AT_ONCE = 150_000
 """Samples that are in memory at once while they are folded: 12 MB."""
+_SLICES = 64
+_MOST = 1 << 24
+"""Samples in a chunk: more are those of a damaged number."""
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 Second = tuple[int, int, bytes]
 """A row of the journal: when it arrived, samples, data."""
 _WAITS = "SELECT count(*), coalesce(sum(samples), 0), coalesce(min(arrived), 0) FROM journal"
@@ -38,7 +39,7 @@ _CHUNK = (
 )
 _TOLD = (
     "SELECT chunk, kind, first, last, samples, arrived, past, chunks.data, timelines.data FROM chunks "
-    "JOIN timelines USING (timeline) WHERE tag = ? AND first < ? AND last >= ? ORDER BY first, chunk"
+    "LEFT JOIN timelines USING (timeline) WHERE tag = ? AND first < ? AND last >= ? ORDER BY first, chunk"
 )
 
 
@@ -71,7 +72,7 @@ class Journal:
     def fold(self, tx: sqlite3.Connection) -> None:
         """Make chunks of what is in the journal, of some of the tags at a time where all would be too much."""
         seconds = tx.execute(_ALL).fetchall()
-        slices = -(-sum(samples for _, samples, _ in seconds) // AT_ONCE)
+        slices = min(max(-(-sum(samples for _, samples, _ in seconds) // AT_ONCE), 1), _SLICES)
         for part in range(slices):
             insert(tx, fold(_decoded(tx, seconds, part, slices)))
         tx.execute("DELETE FROM journal")
@@ -116,6 +117,7 @@ def stretches(
     Raises:
         DamagedError: a chunk is damaged.
     """
+    start, stop = max(start, _LOWEST), min(stop, _HIGHEST)
     stretch: list[_Span] = []
     end = start
     folded, waiting = _folded(tx, tag, start, stop, arrival=arrival), _waiting(tx, tag, start, stop)
@@ -129,10 +131,17 @@ def stretches(
         yield _in_order(stretch)
 
 
-def times_of(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> NDArray[np.int64]:
-    """Return the source times of a tag from `start` on and before `stop`, sorted."""
-    found = [part.time for parts in stretches(tx, tag, start, stop, arrival=False) for part in parts]
-    return np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+def times_told(tx: sqlite3.Connection, spans: Mapping[int, tuple[int, int]]) -> dict[int, set[int]]:
+    """Return which source times of tags are in the file, within the span of each; what is damaged is not told."""
+    found: dict[int, set[int]] = {tag: set() for tag in spans}
+    for part in _journal(tx):
+        for tag, time in zip(part.tag.tolist(), part.time.tolist(), strict=True):
+            if tag in found:
+                found[tag].add(time)
+    for tag, (first, last) in spans.items():
+        for span in _folded(tx, tag, first, min(last, _HIGHEST - 1) + 1, arrival=False, strict=False):
+            found[tag].update(span.rows.time.tolist())
+    return found
 
 
 class _Span(NamedTuple):
@@ -149,10 +158,20 @@ def _in_order(stretch: list[_Span]) -> list[Recorded]:
     return [span.rows for span in sorted(stretch, key=lambda span: span.order)]
 
 
-def _folded(tx: sqlite3.Connection, tag: int, start: int, stop: int, *, arrival: bool) -> Iterator[_Span]:
+def _folded(
+    tx: sqlite3.Connection, tag: int, start: int, stop: int, *, arrival: bool, strict: bool = True
+) -> Iterator[_Span]:
+    """Yield what is in chunks, by its beginning; a damaged one raises where that is `strict`, else it is left out."""
     for number, kind, first, last, samples, arrived, past, data, timeline in tx.execute(_TOLD, (tag, stop, start)):
-        chunk = Chunk(tag, KINDS[kind], first, last, samples, arrived, 0, data, bool(past))
-        part = unfold(chunk, timeline, arrival=arrival)
+        try:
+            if not 0 < samples <= _MOST:
+                raise DamagedError(f"a chunk of tag {tag} is damaged: {samples} samples")  # noqa: TRY301 - as what follows
+            chunk = Chunk(tag, KINDS[kind], first, last, samples, arrived, 0, data, bool(past))
+            part = unfold(chunk, timeline, arrival=arrival)
+        except (IndexError, TypeError, DamagedError) as error:
+            if strict:
+                raise DamagedError(f"a chunk of tag {tag} is damaged: {error}") from error
+            continue
         inside = start <= first and last < stop
         yield _Span(first, last, (0, number), part if inside else _within(part, tag, start, stop))
 
@@ -164,8 +183,10 @@ def _waiting(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> list[_S
 
 
 def _journal(tx: sqlite3.Connection) -> Iterator[Recorded]:
+    """Yield what is in the journal; a damaged second is left out, and told once it is folded."""
     for (data,) in tx.execute("SELECT data FROM journal ORDER BY second"):
-        yield from journal.decode(data)
+        with suppress(DamagedError):
+            yield from journal.decode(data)
 
 
 def _within(part: Recorded, tag: int, start: int, stop: int) -> Recorded:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shoptwin.domain.tag import ValueKind
-from shoptwin.store.codec import DamagedError, join, split
+from shoptwin.store.codec import DAMAGE, DamagedError, join, split
 from shoptwin.store.recorded import KINDS, Recorded
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def decode(data: bytes) -> list[Recorded]:
     """
     try:
         return [_unpart(part) for part in split(zlib.decompress(data))]
-    except (ValueError, IndexError, struct.error, zlib.error) as error:
+    except DAMAGE as error:
         raise DamagedError(f"a second of the journal is damaged: {error}") from error
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from shoptwin.domain.quality import is_bad
 from shoptwin.domain.tag import ValueKind
+from shoptwin.domain.text import sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ class Recorded:
             batch, bad = batch.where(bad), bad[bad]
             kind, values = ValueKind.F8, np.full(len(batch), np.nan)
         else:
-            kind, values = batch.kind, without(batch.kind, batch.values, bad)
+            values = batch.values if batch.kind.numeric else _texts(batch.values)
+            kind, values = batch.kind, without(batch.kind, values, bad)
         received = np.full(len(batch), batch.receive_time, np.int64)
         times = batch.source_time, batch.server_time, received
         return cls(kind, numbers[batch.tag], *times, batch.status, values, batch.backfill)
@@ -74,6 +76,13 @@ class Recorded:
         """Return rows that are all Bad as rows of another kind."""
         values = without(kind, np.zeros(len(self), kind.dtype), np.ones(len(self), np.bool_))
         return replace(self, kind=kind, values=values)
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values as texts that can be written, or None, whatever a driver gave."""
+    texts = np.empty(len(values), object)
+    texts[:] = [None if value is None else sound(str(value)) for value in values]
+    return texts
 
 
 def without(kind: ValueKind, values: NDArray[Any], bad: NDArray[np.bool_]) -> NDArray[Any]:

@@ -124,6 +124,11 @@ class SampleReader:
                 tx.execute("BEGIN")  # one view of it all: the journal may be folded meanwhile
                 yield tx
             except sqlite3.Error as error:
+                if "no such table" in str(error):
+                    raise StoreError(
+                        f"{self.path.name} is of an older Shoptwin", "Start the daemon once: it brings it up to date",
+                        code="store-older",
+                    ) from error  # fmt: skip
                 raise translate(error, self.path) from error
             except DamagedError as error:
                 raise StoreError(

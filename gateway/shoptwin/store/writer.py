@@ -184,6 +184,8 @@ class Writer:
                 raise error  # noqa: TRY301 - handled as if writing had found it
             if self._connection is None:
                 self._open()
+                if self._companion:
+                    self._companion.rolled_back()
                 self.failure = None
             if jobs or (self._companion and self._companion.due()):
                 self._done(jobs, self._transaction(jobs))
@@ -237,14 +239,14 @@ class Writer:
         if self._renewed:  # the new one is damaged at once: the disk is at fault, and waiting is all that is left
             self._failed(jobs, error)
             return False
+        if self._companion:  # the new file knows nothing of what the old one knew, whenever it is opened
+            self._companion.rolled_back()
         try:
             self._connection, self.quarantined = self._file.renew()
         except StoreError as trouble:
             self._failed(jobs, trouble)
             return False
         self._renewed = True
-        if self._companion:
-            self._companion.rolled_back()
         with self._wake:
             self._waiting.extendleft(reversed(jobs))
         return True

@@ -15,6 +15,7 @@ from shoptwin.domain.quality import StatusCode, is_bad
 from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import SECOND
 from shoptwin.store.chunk import fold, unfold
+from shoptwin.store.codec import DamagedError
 from shoptwin.store.journal import decode, encode
 from shoptwin.store.recorded import Recorded
 
@@ -116,7 +117,7 @@ def test_a_tag_that_changes_its_kind_has_a_chunk_of_each() -> None:
 @given(some.integers(0, 10_000), some.binary(min_size=1, max_size=3))
 @example(0, b"")
 def test_damage_is_refused(at: int, other: bytes) -> None:
-    """A chunk, a timeline or a second of the journal that is damaged raises ValueError, or gives other numbers."""
+    """A timeline or a second of the journal that is damaged is refused."""
     made = polls(5, tags=3)
     folded = fold(made)
     chunk, timeline, second = folded.chunks[0], folded.timelines[0], encode(made)
@@ -127,8 +128,26 @@ def test_damage_is_refused(at: int, other: bytes) -> None:
         place = at % len(told)
         try:
             read(told[:place] + other + told[place + len(other) + 1 :])
-        except ValueError as error:
-            assert "damaged" in str(error)  # noqa: PT017 - it need not be raised
+        except DamagedError as error:
+            assert "damaged" in str(error)  # noqa: PT017 - what was cut out may be what was put in
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_each_flipped_bit_is_found(same: bool) -> None:
+    """Whichever bit of a chunk or its timeline flips, reading it is refused: also where all values are the same."""
+    made = [replace(part, values=part.values * 0) if same else part for part in polls(5, tags=1)]
+    folded = fold(made)
+    chunk, timeline = folded.chunks[0], folded.timelines[0]
+    for bit in range(8 * len(chunk.data)):
+        with pytest.raises(DamagedError):
+            unfold(replace(chunk, data=_flipped(chunk.data, bit)), timeline)
+    for bit in range(8 * len(timeline)):
+        with pytest.raises(DamagedError):
+            unfold(chunk, _flipped(timeline, bit))
+
+
+def _flipped(data: bytes, bit: int) -> bytes:
+    return data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
 
 
 def test_half_a_second_is_refused() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from shoptwin.domain.batch import SampleBatch
-from shoptwin.domain.errors import StoreError
+from shoptwin.domain.errors import StoreCorrupt, StoreError, StoreFull
 from shoptwin.domain.quality import StatusCode
 from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import DAY, SECOND
 from shoptwin.store import history
+from shoptwin.store.files import StoreFile
+from shoptwin.store.sample_reader import SampleReader
 from shoptwin.store.samples import SampleStore
 
 if TYPE_CHECKING:
@@ -104,6 +107,7 @@ def test_rotten_bits_cost_a_second(store: SampleStore, folding: Callable[[int], 
     folding(1)
     take(store, range(5, 6))
     assert store.read("press-a", *ALL).values.tolist() == [0, 1, 3, 4, 5]
+    assert store.read("press-b", NOW + 4 * SECOND, NOW + DAY).values.tolist() == [104, 105]
     raw = sqlite3.connect(store.path)
     assert raw.execute("SELECT reason, samples FROM dropped").fetchall() == [("damaged", 4)]
     raw.close()
@@ -120,6 +124,88 @@ def test_a_rotten_chunk_is_told_and_the_rest_is_read(store: SampleStore, folding
     assert store.read("press-a", NOW + 5 * SECOND, NOW + DAY).values.tolist() == [5, 6, 7, 8, 9]
     assert len(store.read("press-b", *ALL)) == 10
     assert store.quarantined is None
+
+
+@pytest.mark.parametrize(("where", "key"), [("journal", "second"), ("chunks", "chunk")])
+def test_what_is_told_belatedly_beside_rotten_bits_is_kept(store: SampleStore, where: str, key: str) -> None:
+    """A backfill over a time of which something is damaged is kept, and what comes later is written as ever."""
+    take(store, range(5))
+    if where == "chunks":
+        store.fold()
+    _spoil(store, where, key, 1)
+    past = SampleBatch.of("g", ValueKind.F4, [0], [7.0], source_time=NOW + 5, receive_time=NOW + 9 * SECOND)
+    store.append(replace(past, backfill=True))
+    assert store.flush()
+    take(store, range(10, 11))
+    assert store.stats()["waiting"] == 0
+    assert store.read("press-a", NOW + 9 * SECOND, NOW + DAY).values.tolist() == [10]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["kind = 9", "kind = 6", "data = NULL", "samples = NULL", "samples = 5000000000", "samples = 3", "past = 1",
+     "timeline = 99", "data = 'text'"],
+)  # fmt: skip
+def test_a_row_that_is_not_what_it_was_is_told(store: SampleStore, damage: str) -> None:
+    """Whatever of a chunk's row is another than was written, reading it says that it is damaged."""
+    take(store, range(5))
+    store.fold()
+    raw = sqlite3.connect(store.path)
+    raw.execute(f"UPDATE chunks SET {damage} WHERE chunk = 1")  # noqa: S608 - our own words
+    raw.commit()
+    raw.close()
+    with pytest.raises(StoreError, match="tag 1 is damaged"):
+        store.read("press-a", *ALL)
+    assert len(store.read("press-b", *ALL)) == 5
+
+
+def test_a_second_without_data_is_folded_over(store: SampleStore) -> None:
+    """A row of the journal whose figures or data are nonsense costs that second, and ends nothing."""
+    take(store, range(4))
+    raw = sqlite3.connect(store.path)
+    raw.execute("UPDATE journal SET data = 'text', samples = 1 << 50 WHERE second = 2")
+    raw.commit()
+    raw.close()
+    assert store.fold()
+    assert store.read("press-a", *ALL).values.tolist() == [0, 2, 3]
+
+
+def test_any_value_of_a_text_is_kept_as_text(store: SampleStore) -> None:
+    """What a driver gives as a text and is none is kept as it would be printed; it never ends the writer."""
+    values = np.array([b"raw", 5, "a\ud800b", None], object)
+    batch = SampleBatch.of("g", ValueKind.STR, [0, 0, 0, 0], [""] * 4, source_time=NOW + np.arange(4), receive_time=NOW)
+    store.append(replace(batch, values=values))
+    assert store.flush()
+    assert store.read("press-a", *ALL).values.tolist() == ["b'raw'", "5", "a?b", None]
+
+
+def test_a_new_file_knows_its_tags(
+    store: SampleStore, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    """Where a file is set aside and the new one cannot be opened at once, it has its tags once it can."""
+    take(store, range(2))
+    opened, failed = StoreFile._open, []
+
+    def once(file: StoreFile) -> sqlite3.Connection:
+        if not failed:
+            failed.append(True)
+            raise StoreFull("no room for a moment", "wait")
+        return opened(file)
+
+    monkeypatch.setattr(StoreFile, "_open", once)
+    store._writer.condemn(StoreCorrupt("found by a reader", ""))
+    until(lambda: failed and store.failure is None)
+    take(store, range(5, 7))
+    assert store.read("press-b", *ALL).values.tolist() == [105, 106]
+
+
+def test_the_ends_of_time(store: SampleStore) -> None:
+    """Any range may be asked for, and any time be told belatedly."""
+    last = SampleBatch.of("g", ValueKind.F4, [0], [1.0], source_time=2**63 - 1, receive_time=NOW)
+    store.append(replace(last, backfill=True))
+    assert store.flush()
+    take(store, range(1))
+    assert store.read("press-a", -(2**70), 2**70).values.tolist() == [0]
 
 
 def _spoil(store: SampleStore, table: str, key: str, number: int) -> None:
@@ -177,4 +263,28 @@ def test_a_file_of_before_keeps_its_samples(tmp_path: Path, table: TagTable, sch
     assert raw.execute("SELECT count(*) FROM chunks WHERE past").fetchone() == (schema - 1,)
     assert raw.execute("SELECT name FROM sqlite_master WHERE name = 'samples'").fetchall() == []
     raw.close()
+    store.close()
+
+
+def test_a_file_of_before_keeps_what_is_wanted(
+    tmp_path: Path, table: TagTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a file of before was folded, retention drops the old samples of each tag and keeps the new ones."""
+    monkeypatch.setattr("shoptwin.store.old_rows._AT_ONCE", 10)
+    raw = sqlite3.connect(tmp_path / "twin.db")
+    raw.executescript(OLD)
+    rows = [(tag, NOW + day * DAY, float(day), 0, 1, None, 0) for day in range(40) for tag in (1, 2)]
+    raw.executemany("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    raw.execute("INSERT INTO samples VALUES (1, ?, CAST(x'ff41' AS TEXT), 0, 5, NULL, 0)", (NOW + 40 * DAY,))
+    raw.execute("INSERT INTO samples VALUES (1, ?, x'ff42', 0, 5, NULL, 0)", (NOW + 41 * DAY,))
+    raw.execute("PRAGMA user_version = 1")
+    raw.commit()
+    raw.close()
+    with pytest.raises(StoreError, match="older Shoptwin"):
+        SampleReader(tmp_path / "twin.db").read("press-a", *ALL)
+    store = SampleStore.open(tmp_path / "twin.db", table, keep=30 * DAY, max_bytes=1 << 30)
+    store.retain(NOW + 40 * DAY)
+    first, second = store.read("press-a", *ALL), store.read("press-b", *ALL)
+    assert second.values.tolist() == [float(day) for day in range(10, 40)]
+    assert first.values.tolist() == [*(float(day) for day in range(10, 40)), "\ufffdA", "\ufffdB"]
     store.close()
