@@ -81,7 +81,7 @@ def unfold(chunk: Chunk, timeline: bytes, *, arrival: bool = True) -> Recorded:
     """
     n, kind = chunk.rows, chunk.kind
     try:
-        about = _ABOUT.pack(chunk.tag, KINDS.index(kind), n, chunk.past)
+        about = _ABOUT.pack(chunk.tag, KINDS.index(kind), n, chunk.past)  # n is not believed before its checksum is
         source, late, server = split(_unsealed(timeline))
         codes, values = split(_unsealed(chunk.data, about))
         time, status = unpack(source, "i8", n), _unruns(codes, n)

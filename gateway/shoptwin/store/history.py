@@ -6,6 +6,7 @@ import heapq
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import SECOND
 from shoptwin.store import journal
 from shoptwin.store.chunk import Chunk, Fold, fold, unfold
@@ -24,8 +25,6 @@ SAMPLES = 600_000
 AT_ONCE = 150_000
 """Samples that are in memory at once while they are folded: 12 MB."""
 _SLICES = 64
-_MOST = 1 << 24
-"""Samples in a chunk: more are those of a damaged number."""
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 Second = tuple[int, int, bytes]
 """A row of the journal: when it arrived, samples, data."""
@@ -119,7 +118,7 @@ def stretches(
     """
     start, stop = max(start, _LOWEST), min(stop, _HIGHEST)
     stretch: list[_Span] = []
-    end = start
+    end = _LOWEST
     folded, waiting = _folded(tx, tag, start, stop, arrival=arrival), _waiting(tx, tag, start, stop)
     for span in heapq.merge(folded, waiting, key=lambda span: span.first):
         if stretch and span.first > end:
@@ -164,13 +163,12 @@ def _folded(
     """Yield what is in chunks, by its beginning; a damaged one raises where that is `strict`, else it is left out."""
     for number, kind, first, last, samples, arrived, past, data, timeline in tx.execute(_TOLD, (tag, stop, start)):
         try:
-            if not 0 < samples <= _MOST:
-                raise DamagedError(f"a chunk of tag {tag} is damaged: {samples} samples")  # noqa: TRY301 - as what follows
-            chunk = Chunk(tag, KINDS[kind], first, last, samples, arrived, 0, data, bool(past))
+            known = ValueKind.WAVEFORM if kind not in range(len(KINDS)) else KINDS[kind]  # which no chunk is
+            chunk = Chunk(tag, known, first, last, samples, arrived, 0, data, bool(past))
             part = unfold(chunk, timeline, arrival=arrival)
-        except (IndexError, TypeError, DamagedError) as error:
+        except DamagedError:
             if strict:
-                raise DamagedError(f"a chunk of tag {tag} is damaged: {error}") from error
+                raise
             continue
         inside = start <= first and last < stop
         yield _Span(first, last, (0, number), part if inside else _within(part, tag, start, stop))

@@ -105,7 +105,7 @@ class SampleReader:
         """Yield the samples some at a time: a month of a tag need not stand in memory."""
         for parts in self._stretches(tag_id, start, stop, arrival=False):
             whole = _joined([_series(part) for part in parts])
-            if (np.diff(whole.time) < 0).any():
+            if (whole.time[1:] < whole.time[:-1]).any():  # a difference could be more than 64 bits hold
                 order = np.argsort(whole.time, kind="stable")
                 whole = Series(whole.time[order], whole.values[order], whole.status[order])
             yield whole

@@ -76,6 +76,7 @@ def _series(draw: st.DrawFn) -> list[tuple[ValueKind, list[tuple[Any, int, int, 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_series(), st.integers(*ALL), st.booleans())
 @example([(ValueKind.U8, [(2**64 - 1, 0, NOW, NOW + 5), (2**63, 0, NOW, 0)])], NOW, True)
+@example([(ValueKind.F4, [(0.0, 0, NOW, 0), (1.0, 0, -7_459_372_036_854_775_812, 0)])], 0, False)
 @example([(ValueKind.F8, [(-0.0, 0, NOW, 0), (float("inf"), 0, NOW - 1, 0), (1e308, 0, NOW, 0)])], NOW, True)
 def test_any_series_comes_back_exactly(
     shared: SampleStore, drawn: list[tuple[ValueKind, list[tuple[Any, int, int, int]]]], received: int, fold: bool
