@@ -41,6 +41,8 @@ class Judged:
     ratio: NDArray[np.float64]
     lean: NDArray[np.float64]
     joint: float
+    tie: NDArray[np.float64]
+    """How far each tag no longer goes with the others, of its limit; empty where that is not judged"""
     beyond: dict[str, tuple[float, float, float]]
     """Contexts outside what was learned: name -> value, lowest and highest known."""
 
@@ -154,7 +156,7 @@ class Track:
             verdict = Verdict.NO_DATA
         if self.blocks is None or not self.blocks.moved:
             self._persist(verdict, score, now, learned.rhythm.span)
-        arrays: dict[str, Any] = {name: np.asarray(out[name], np.float64) for name in ("ratio", "lean")}
+        arrays: dict[str, Any] = {n: np.asarray(out.get(n, ()), np.float64) for n in ("ratio", "lean", "tie")}
         return Judged(verdict, score, finite(out["known"]), joint=finite(out["joint"]), beyond=self.beyond(x), **arrays)
 
     def _persist(self, verdict: Verdict, score: float, now: int, span: int) -> None:

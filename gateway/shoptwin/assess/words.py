@@ -25,6 +25,8 @@ def process(judged: Judged, learned: Learned, tags: Mapping[str, Tag]) -> tuple[
     """Tell which tags lie off what is normal, the furthest first; `tags` by name."""
     if judged.score < _WORTH_TELLING:
         return ()
+    if judged.tie.max(initial=0) > max(judged.joint, judged.ratio.max(initial=0)):
+        return _parted(judged, learned)
     strength = np.maximum(judged.ratio, 0.0) if judged.ratio.max(initial=0) >= judged.joint else np.abs(judged.lean)
     told = []
     for i in np.argsort(-strength, kind="stable")[:MOST]:
@@ -42,6 +44,22 @@ def process(judged: Judged, learned: Learned, tags: Mapping[str, Tag]) -> tuple[
     if judged.joint > judged.ratio.max(initial=0) and len(learned.manifest["evidence"]) > 1:
         told.insert(0, f"the tags together are off their usual pattern, {judged.joint:.1f} times the limit")
     return tuple(told)
+
+
+def _parted(judged: Judged, learned: Learned) -> tuple[str, ...]:
+    """Tell which tags no longer go with the others, the furthest first."""
+    names = [Name.parse(name).tag for name in learned.manifest["evidence"]]
+    tied = [names[i] for i in learned.manifest["tied"]]
+    told = [i for i in np.argsort(-judged.tie, kind="stable")[:MOST] if judged.tie[i] >= judged.tie.max() / 2]
+    return tuple(
+        f"{names[i]} no longer goes with {_others(tied, names[i])} as it did, {judged.tie[i]:.1f} times the limit"
+        for i in told
+    )
+
+
+def _others(tied: list[str], name: str) -> str:
+    others = [other for other in tied if other != name]
+    return _list(others) if len(others) <= MOST else "the other tags"
 
 
 def vibration(

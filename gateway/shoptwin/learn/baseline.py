@@ -100,9 +100,14 @@ class Baseline:
     """What is usual of each sensor, see `learn/sensors.py`."""
     reference: dict[str, Any] = field(default_factory=dict)
     """What diagnosis holds a row against."""
+    tied: tuple[int, ...] = ()
+    """Which of the evidence is judged by whether it still goes with the others."""
 
     def to_onnx(self) -> bytes:
-        """Return the ONNX model: x, age, alarmed, state -> score, outside, known, ratio, lean, joint, new state."""
+        """Return the ONNX model: x, age, alarmed, state -> score, outside, known, ratio, lean, joint, new state.
+
+        A process also tells `tie`.
+        """
         return self.model.graph()
 
     def manifest(self) -> dict[str, Any]:
@@ -120,7 +125,7 @@ class Baseline:
             "learned_from": self.since, "learned_until": self.until, "rows": self.rows,
             "threshold": 1.0, "budget": asdict(self.budget),
             "rhythm": self.rhythm._asdict(), "sensors": self.sensors, "state": state,
-            "reference": self.reference,
+            "reference": self.reference, "tied": list(self.tied),
         }  # fmt: skip
 
 
@@ -149,6 +154,7 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
     budget = Budget(settings.false_alarms_per_month, float(np.median(np.diff(time))) if len(time) > 1 else 0.0)
     model: Any
     explained: dict[str, list[str]] = {}
+    tied: tuple[int, ...] = ()
     if settings.indicator == "vibration":
         model, judged = fit_vibration(names, x, budget)
         deviation = np.ones(len(judged))
@@ -156,13 +162,12 @@ def fit(evidence: EvidenceLike, settings: Settings) -> Baseline:
         sensors["quiet"] = dict(zip(tags, model.growth_limit[0].tolist(), strict=True))
     else:
         model, judged = fit_process(names, x, budget, held)
-        deviation = model.basis.deviation
+        deviation, tied = model.basis.deviation, tuple(model.ties.tied)
         explained = {name: _drivers(names, model.basis.mix[:, j], name) for j, name in enumerate(judged)}
     return Baseline(
         model, names, tuple(judged), int(time[0]), int(time[-1]), len(x), settings,
         tuple(float(d) for d in deviation), {name: told for name, told in explained.items() if told}, budget, beat,
-        sensors,
-        against,
+        sensors, against, tied,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from shoptwin.learn.context import Context
 from shoptwin.learn.explain import explain
 from shoptwin.learn.process import JUMP, Process
 from shoptwin.learn.regimes import Certainty
+from shoptwin.learn.ties import Ties
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,13 +206,16 @@ def _judge(basis: Basis, jump: Array, z: Array, share: Array, tail: float) -> Pr
     quantile = np.vectorize(st.t_quantile)(tag_tail / 2, np.maximum(looked - 1, 1))
     limit = quantile * bank.std(0) * np.sqrt(1 + 1 / np.maximum(looked, 1))
     if joint:
-        rotation, variance, joint_limit = _joint(z, scales, together, tail / 2 / len(scales))
+        share_of_tail = tail / 2 / (len(scales) + 1)
+        rotation, variance, joint_limit = _joint(z, scales, together, share_of_tail)
+        ties = Ties.fit(z, scales, together, share_of_tail / len(together))
     else:
+        ties = Ties.none(k)
         rotation, variance = np.zeros((len(scales), k, 1)), np.ones((len(scales), 1))
         joint_limit = np.full(len(scales), np.inf)
     return Process(
         basis, jump, scales, rotation, variance, np.stack([st.random_walk(z @ r) for r in rotation]), joint_limit,
-        np.where(looks, limit, np.inf), _WALK_DEVIATIONS**2 * st.random_walk(z), float(rows),
+        np.where(looks, limit, np.inf), _WALK_DEVIATIONS**2 * st.random_walk(z), ties, float(rows),
     )  # fmt: skip
 
 

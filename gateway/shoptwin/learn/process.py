@@ -1,6 +1,7 @@
 """What is normal of a machine's scalar tags: judged by distances of exponential means, jointly and tag by tag.
 
-The joint look is Hotelling's T2 at each scale, in the covariance of the exponential means of that scale.
+The joint look is Hotelling's T2 at each scale, in the covariance of the exponential means of that scale. Beside the
+levels it is judged whether the tags still go with one another, see `ties.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from shoptwin.learn.basis import Basis
     from shoptwin.learn.context import Context
     from shoptwin.learn.statistics import Array
+    from shoptwin.learn.ties import Ties
 
 JUMP = 4.0
 """Standard deviations that make a step, see Process.jump."""
@@ -45,6 +47,8 @@ class Process:
     """[S, k] of the standardised exponential means; inf where that look is left out"""
     tag_drift: Array
     """[k] variance a row, as wide as the limit is"""
+    ties: Ties
+    """How the tags judged jointly go with one another"""
     rows: float
     """L, the rows learned from: drift is extrapolated over at most 2 L"""
 
@@ -63,7 +67,7 @@ class Process:
 
     def start(self) -> dict[str, Array]:
         """Return the state before the first row."""
-        return {"bank": np.zeros((len(self.scales), len(self.basis.deviation)))}
+        return {"bank": np.zeros((len(self.scales), len(self.basis.deviation))), "squares": self.ties.start()}
 
     def step(self, x: Array, age: float, alarmed: float, state: dict[str, Array]) -> dict[str, Array]:
         """Judge one row `x` [n], `age` rows after learning; returns what the graph returns."""
@@ -79,16 +83,20 @@ class Process:
         grown = min(age + self.rows / 2, 2 * self.rows)
         turned = np.matmul(new[:, None], self.rotation)[:, 0]
         square = (turned**2 / (self.variance + grown * self.drift)).sum(1)
-        joint = (np.sqrt(square) / self.joint_limit).max() * float((known | ~self.together).all())
+        complete = bool((known | ~self.together).all())
+        joint = (np.sqrt(square) / self.joint_limit).max() * float(complete)
         single = (np.abs(new) / np.sqrt(self.tag_limit**2 + grown * self.tag_drift)).max(0) * known
+        squares, tie = self.ties.step(off, state["squares"], complete=complete)
         return {
-            "score": np.array([max(joint, single.max())]),
+            "score": np.array([max(joint, single.max(), tie.max())]),
             "outside": np.array([self.basis.context.outside(x)]),
             "known": known.mean()[None],
             "ratio": single,
             "lean": new[min(2, len(new) - 1)],
             "joint": joint[None],
+            "tie": tie,
             "next.bank": new,
+            "next.squares": squares,
         }
 
     def graph(self) -> bytes:
@@ -97,7 +105,7 @@ class Process:
         g = Graph("process", open_arrays=True)
         x, age = g.input("x", ["names"]), g.input("age", [1])
         g.input("alarmed", [1])
-        bank = g.input("state.bank", ["scales", "evidence"])
+        bank, squares = g.input("state.bank", ["scales", "evidence"]), g.input("state.squares", [2, "evidence"])
         z, known, outside = self.basis.graph(g, x)
         known_f = g.op("Cast", known, to=11)
         last = g.op("Squeeze", g.op("Slice", bank, [0], [1]), [0])
@@ -114,17 +122,21 @@ class Process:
         turned = g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", new, [1]), self.rotation), [1])
         spread = g.op("Add", g.op("Mul", self.drift, grown), self.variance)
         square = g.op("ReduceSum", g.op("Div", g.op("Mul", turned, turned), spread), [1], keepdims=0)
-        highest = g.op("ReduceMax", g.op("Div", g.op("Sqrt", square), self.joint_limit), [0], keepdims=1)
+        farthest = g.op("ReduceMax", g.op("Div", g.op("Sqrt", square), self.joint_limit), [0], keepdims=1)
         complete = g.op("ReduceMin", g.op("Max", known_f, (~self.together).astype(float)), [0], keepdims=1)
-        joint = g.op("Mul", highest, complete)
+        joint = g.op("Mul", farthest, complete)
         limit = g.op("Sqrt", g.op("Add", g.op("Mul", self.tag_drift, grown), self.tag_limit**2))
         single = g.op("Mul", g.op("ReduceMax", g.op("Div", g.op("Abs", new), limit), [0], keepdims=0), known_f)
-        g.output("score", g.op("Max", joint, g.op("ReduceMax", single, [0], keepdims=1)), [1])
+        squares, tie = self.ties.graph(g, off, squares, complete)
+        highest = [g.op("ReduceMax", each, [0], keepdims=1) for each in (single, tie)]
+        g.output("score", g.op("Max", joint, *highest), [1])
         g.output("outside", outside, [1], "?")
         g.output("known", g.op("ReduceMean", known_f, [0], keepdims=1), [1])
         g.output("ratio", single, ["evidence"])
         middle = min(2, scales - 1)
         g.output("lean", g.op("Squeeze", g.op("Slice", new, [middle], [middle + 1]), [0]), ["evidence"])
         g.output("joint", joint, [1])
+        g.output("tie", tie, ["evidence"])
         g.output("next.bank", new, ["scales", "evidence"])
+        g.output("next.squares", squares, [2, "evidence"])
         return g.serialize()

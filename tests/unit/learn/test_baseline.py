@@ -238,7 +238,7 @@ def test_false_alarms_of_healthy_pumps_are_rare(evidence, pump, pump_names):
         state = baseline.model.start()
         for i, row in enumerate(data[300:, :3]):
             said = baseline.model.step(row, float(i), 0.0, state)
-            state = {"bank": said["next.bank"]}
+            state = {name: said[f"next.{name}"] for name in state}
             wrong += bool(said["score"][0] >= 1)
             rows += 1
     assert wrong / rows < 1e-3, f"{wrong} of {rows}"
