@@ -83,8 +83,9 @@ class Ties:
         return np.ones((2, len(self.limit)))
 
     def step(self, off: Array, before: Array, *, complete: bool) -> tuple[Array, Array]:
-        """Return the mean squares [2, k] after a row `off` [k] its slowest means, and the shares of their limits [k]."""
-        square = np.stack([np.minimum((off @ self.apart) ** 2, self._most), (off / self.moves) ** 2])
+        """Return the mean squares [2, k] after a row `off` [k] its slowest means, and shares of limits [k]."""
+        left = np.minimum((off @ self.apart) ** 2, self._most)
+        square = np.stack([left, (off / self.moves) ** 2])
         new = before + (square - before) / self.scale * float(complete)
         return new, np.sqrt(_ratio(new)) / self.limit * float(complete)
 
