@@ -21,6 +21,7 @@ from shoptwin.assess.progress import LearnRequest
 from shoptwin.assess.shelf import ModelShelf
 from shoptwin.domain.tag import TagTable
 from shoptwin.domain.timing import SECOND
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _peak(process: int) -> float:
 
 def _fill(twin: Path, indicator: str, names: tuple[str, ...], count: int, pace: int) -> None:
     """Write observations as the daemon's store lays them down, though not through its buffer: a million at once."""
-    SampleStore.open(twin, TagTable(), keep=10**18, max_bytes=10**12).close()
+    SampleStore.open(twin, TagTable(), Keep(samples=10**18, max_bytes=10**12)).close()
     with sqlite3.connect(twin) as db:
         db.execute("INSERT INTO feature_names VALUES (1, ?)", (json.dumps(names),))
         for first, values in _values(indicator, len(names), count, pace):

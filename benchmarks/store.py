@@ -17,6 +17,7 @@ from shoptwin.domain.batch import SampleBatch
 from shoptwin.domain.tag import Role, Tag, TagTable, ValueKind
 from shoptwin.domain.timing import DAY, SECOND, parse_time
 from shoptwin.store import history
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _batch(second: int, tags: int = TAGS) -> SampleBatch:
 
 @contextmanager
 def _store(path: Path, tags: int = TAGS) -> Iterator[SampleStore]:
-    store = SampleStore.open(path, _table(tags), keep=400 * DAY, max_bytes=1 << 40)
+    store = SampleStore.open(path, _table(tags), Keep(samples=400 * DAY, max_bytes=1 << 40))
     try:
         yield store
     finally:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from shoptwin.acquire.reporting import Reporting
 from shoptwin.alarms.gateway import device_conditions, part_lost
 from shoptwin.alarms.health import HEALTH, health_condition
+from shoptwin.domain.alarm import EventKind
 from shoptwin.domain.device import DeviceHealth
 
 if TYPE_CHECKING:
@@ -40,13 +41,16 @@ if TYPE_CHECKING:
 
 
 class Samples(Protocol):
-    """Where samples and observations are kept (`store.SampleStore`); neither call ever waits."""
+    """Where samples and observations are kept (`store.SampleStore`); no call ever waits."""
 
     def append(self, batch: SampleBatch) -> None:
         """Keep a batch."""
 
     def append_observations(self, observations: Iterable[Observation]) -> None:
         """Keep what was computed from windows: the evidence that learning reads."""
+
+    def alarmed(self, machine: str, now: int) -> None:
+        """Keep for long what is there of the waveforms of a machine, and what comes soon: an alarm was raised."""
 
 
 class Transitions(Protocol):
@@ -224,6 +228,9 @@ class Pipeline:
         if events:
             self.transitions.alarms(events, self.book.take_dirty())
             self.touched |= {event.definition.machine for event in events if event.definition.machine}
+            for event in events:
+                if event.kind is EventKind.RAISED and event.definition.machine:
+                    self.samples.alarmed(event.definition.machine, event.time)
 
     def _tell_states(self, changes: Sequence[StateChange]) -> None:
         for change in changes:

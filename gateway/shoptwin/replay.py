@@ -87,6 +87,9 @@ class _Memory:
         for o in observations:
             self._kept.setdefault((o.machine, o.indicator), []).append(o)
 
+    def alarmed(self, machine: str, now: int) -> None:
+        """Keep nothing: a replay has its waveforms in its recording."""
+
     def take(self, request: LearnRequest) -> _Evidence:
         """Return the evidence that was asked for."""
         kept = self._kept.get((request.machine, request.indicator), [])

@@ -28,13 +28,16 @@ class Kept:
     """In the place of the stores: remembers what it is given."""
 
     def __init__(self):
-        self.batches, self.events, self.summaries = [], [], []
+        self.batches, self.events, self.summaries, self.alarmed_machines = [], [], [], []
 
     def append(self, batch):
         self.batches.append(batch)
 
     def append_observations(self, observations):
         assert list(observations) == []
+
+    def alarmed(self, machine, now):
+        self.alarmed_machines.append((machine, now))
 
     def alarms(self, events, states):
         del states

@@ -59,6 +59,10 @@ class StoreForm(Form, frozen=True):
 
     directory: Annotated[str, _about("Where the files live; the state directory where it is not given.")] | None = None
     keep: Annotated[str, _about("How long samples are kept.", pattern=_DURATION)] = "30d"
+    keep_minutes: Annotated[str, _about("How long the figures of each minute are kept.", pattern=_DURATION)] = "60d"
+    keep_hours: Annotated[
+        str, _about("How long the figures of each hour, and waveforms around alarms, are kept.", pattern=_DURATION)
+    ] = "730d"
     max_bytes: Annotated[str, _about("How large the samples may grow: 500MB, 2GB.")] = "2GB"
 
 

@@ -155,11 +155,14 @@ def _store(table: object, problems: Problems, base: Path, state: Path) -> StoreS
     form = decode(StoreForm, table, ("store",), problems)
     if form is None:
         return None
-    keep = meaning.duration(form.keep, ("store", "keep"), problems, least=1)
+    keep, minutes, hours = (
+        meaning.duration(getattr(form, key), ("store", key), problems, least=1) or 1
+        for key in ("keep", "keep_minutes", "keep_hours")
+    )
     largest = meaning.size(form.max_bytes, ("store", "max_bytes"), problems)
     if largest is not None and largest < 10**7:
         problems.add(("store", "max_bytes"), f"is too small ({form.max_bytes!r})", "at least 10MB")
-    return StoreSettings(base / form.directory if form.directory else state, keep or 1, largest or 1)
+    return StoreSettings(base / form.directory if form.directory else state, keep, largest or 1, minutes, hours)
 
 
 def _serve(table: object, problems: Problems, base: Path, state: Path) -> Serve | None:

@@ -81,11 +81,13 @@ class Mqtt:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where the twin and the ledger live, and how much of the past is kept (`keep` in nanoseconds)."""
+    """Where the twin and the ledger live, and how much of the past is kept (times in nanoseconds)."""
 
     directory: Path
     keep: int
     max_bytes: int
+    keep_minutes: int
+    keep_hours: int
 
 
 @dataclass(frozen=True, slots=True)

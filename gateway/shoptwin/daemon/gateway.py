@@ -40,6 +40,7 @@ from shoptwin.runtime.supervise import Progress, supervise
 from shoptwin.serve.server import serve
 from shoptwin.store.feedback import load_moves
 from shoptwin.store.ledger import Ledger, load_alarms, load_maintenance, next_sequence
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 from shoptwin.twin.summary import Summaries
 from shoptwin.twin.twin import Twin
@@ -89,9 +90,8 @@ class Gateway:
 
     def _open_stores(self) -> None:
         self.ledger = Ledger.open(self.directory / "ledger.db")
-        keep, most = self.config.store.keep, self.config.store.max_bytes
         self._memories = LedgerMemories(self.ledger)
-        self.samples = SampleStore.open(self.directory / "twin.db", self.table, keep=keep, max_bytes=most)
+        self.samples = SampleStore.open(self.directory / "twin.db", self.table, Keep.of(self.config.store))
 
     def _build(self) -> None:
         loaded, table, now = self.config, self.table, self.clock.now()
@@ -271,7 +271,7 @@ class Gateway:
             self.config = new
             self.record.publishing = new.mqtt is not None
             self.table.replace(new.tags)
-            self.samples.configure(self.table)
+            self.samples.configure(self.table, Keep.of(new.store))
             self.composer.configure(new.machines)
             await self.worker.run(lambda: self.pipeline.assessor.configure(self.table, new.machines))
             self.pipeline.configure(self.table, new.machines, definitions)

@@ -15,9 +15,9 @@ from shoptwin.domain.batch import Waveform
 from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import iso
 from shoptwin.store import history
-from shoptwin.store.bursts import waveform_rows
-from shoptwin.store.dropped import note_dropped
+from shoptwin.store.dropped import Gone, note_dropped
 from shoptwin.store.recorded import Recorded
+from shoptwin.store.waveforms import Waveforms
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,17 +25,7 @@ if TYPE_CHECKING:
     from shoptwin.domain.batch import SampleBatch
     from shoptwin.domain.tag import Tag, TagTable
 
-WAVEFORMS_KEPT = 20
-"""Of each tag."""
 _A_SAMPLE = 40
-_WAVEFORM = (
-    "INSERT INTO waveforms (tag, time, status, server, received, rate, scale, type, samples) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_FORGET_WAVEFORMS = (
-    "DELETE FROM waveforms WHERE tag = :tag AND rowid <= "
-    "(SELECT rowid FROM waveforms WHERE tag = :tag ORDER BY rowid DESC LIMIT 1 OFFSET :kept)"
-)
 _TAG = """
 INSERT INTO tags (id, name, machine, role, unit) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
   name = excluded.name, machine = excluded.machine, role = excluded.role, unit = excluded.unit RETURNING tag
@@ -77,6 +67,7 @@ class Buffer:
         self._names: dict[tuple[str, ...], int] = {}
         self._register = True
         self._journal = history.Journal()
+        self.waveforms = Waveforms()
         self.configure(table)
 
     def configure(self, table: TagTable) -> None:
@@ -140,10 +131,11 @@ class Buffer:
                 self._journal.add(tx, [_untold(tx, Recorded.of(batch, self._numbers))])
             else:
                 came.append(Recorded.of(batch, self._numbers))
-            self._waveforms(tx, batch)
+            if batch.kind is ValueKind.WAVEFORM:
+                self.waveforms.add(tx, batch, self._numbers)
         self._journal.add(tx, came)
         for gone in self._telling:
-            note_dropped(tx, "queue full", gone.samples, 0, gone.time)
+            note_dropped(tx, "queue full", Gone(samples=gone.samples), gone.time)
 
     def committed(self) -> None:
         """Forget what was written."""
@@ -165,6 +157,7 @@ class Buffer:
             self._register = True
             self._names.clear()
             self._journal.forget()
+            self.waveforms.forget()
 
     def fold(self, tx: sqlite3.Connection) -> bool:
         """Fold the journal now; a job of the writer's."""
@@ -183,14 +176,6 @@ class Buffer:
         """Return a batch without tags that this file has no number for."""
         inside = (batch.tag >= 0) & (batch.tag < len(self._numbers))
         return batch if inside.all() else batch.where(inside)
-
-    def _waveforms(self, tx: sqlite3.Connection, batch: SampleBatch) -> None:
-        if batch.kind is ValueKind.WAVEFORM:
-            rows = list(waveform_rows(batch, self._numbers))
-            tx.executemany(_WAVEFORM, rows)
-            tx.executemany(
-                _FORGET_WAVEFORMS, [{"tag": tag, "kept": WAVEFORMS_KEPT} for tag in {row[0] for row in rows}]
-            )
 
     def _observe(self, tx: sqlite3.Connection, seen: Observation) -> None:
         if (number := self._names.get(seen.names)) is None:

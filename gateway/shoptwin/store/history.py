@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import SECOND
-from shoptwin.store import journal
+from shoptwin.store import journal, rollups
 from shoptwin.store.chunk import Chunk, Fold, fold, unfold
 from shoptwin.store.codec import DamagedError
-from shoptwin.store.dropped import note_dropped
+from shoptwin.store.dropped import Gone, note_dropped
 from shoptwin.store.recorded import KINDS, Recorded
+from shoptwin.store.state_times import StateTimes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,10 +49,12 @@ class Journal:
 
     def __init__(self) -> None:
         self._seconds, self._samples, self._first, self._counted = 0, 0, 0, False
+        self._states = StateTimes()
 
     def forget(self) -> None:
         """Count anew: a transaction was rolled back, or the file may be another one."""
         self._counted = False
+        self._states.forget()
 
     def add(self, tx: sqlite3.Connection, recorded: Sequence[Recorded]) -> None:
         """Write what came in a second, if anything did; fold what came before, when there is enough of it."""
@@ -73,7 +77,10 @@ class Journal:
         seconds = tx.execute(_ALL).fetchall()
         slices = min(max(-(-sum(samples for _, samples, _ in seconds) // AT_ONCE), 1), _SLICES)
         for part in range(slices):
-            insert(tx, fold(_decoded(tx, seconds, part, slices)))
+            came = deque(_decoded(tx, seconds, part, slices))
+            rollups.add(tx, came)
+            self._states.add(tx, came)
+            insert(tx, fold(_handed_over(came)))
         tx.execute("DELETE FROM journal")
         self._seconds, self._samples, self._counted = 0, 0, True
 
@@ -85,9 +92,15 @@ def _decoded(tx: sqlite3.Connection, seconds: Sequence[Second], part: int, slice
             came = journal.decode(data)
         except DamagedError:
             if part == 0:
-                note_dropped(tx, "damaged", samples, 0, arrived)
+                note_dropped(tx, "damaged", Gone(samples=samples), arrived)
             continue
         yield from came if slices == 1 else (each.where(each.tag % slices == part) for each in came)
+
+
+def _handed_over(came: deque[Recorded]) -> Iterator[Recorded]:
+    """Yield what came, and let go of it: it need not be in memory twice."""
+    while came:
+        yield came.popleft()
 
 
 def insert(tx: sqlite3.Connection, folded: Fold) -> None:
@@ -128,6 +141,27 @@ def stretches(
         stretch.append(span)
     if stretch:
         yield _in_order(stretch)
+
+
+def begins(tx: sqlite3.Connection, tag: int) -> int:
+    """Return the first source time (ns UTC) of which a tag's own samples are still there; 2**63 - 1 where none is.
+
+    What waits in the journal is not looked at: it is later, or is there besides.
+    """
+    first = tx.execute("SELECT min(first) FROM chunks WHERE tag = ?", (tag,)).fetchone()[0]
+    return _HIGHEST if first is None else int(first)
+
+
+def waiting(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> list[Recorded]:
+    """Return what of a tag is in the journal only, from `start` on and before `stop` (ns UTC)."""
+    return [span.rows for span in _waiting(tx, tag, start, stop)]
+
+
+def each_tag(tx: sqlite3.Connection) -> Iterator[list[Recorded]]:
+    """Yield the samples that are in chunks, some of a tag at a time; what is damaged is left out."""
+    for (tag,) in tx.execute("SELECT DISTINCT tag FROM chunks").fetchall():
+        for span in _folded(tx, tag, _LOWEST, _HIGHEST, arrival=False, strict=False):
+            yield [span.rows]
 
 
 def times_told(tx: sqlite3.Connection, spans: Mapping[int, tuple[int, int]]) -> dict[int, set[int]]:

@@ -12,11 +12,13 @@ import numpy as np
 
 from shoptwin.domain.errors import StoreError
 from shoptwin.domain.quality import StatusCode, is_bad
-from shoptwin.store.bursts import waveform
 from shoptwin.store.codec import DamagedError
 from shoptwin.store.files import open_reader, translate
 from shoptwin.store.history import stretches, tag_number
-from shoptwin.store.series import Evidence, Rollup, Series, Sums
+from shoptwin.store.resolution import told
+from shoptwin.store.series import Evidence, Rollup, Series
+from shoptwin.store.sums import Sums
+from shoptwin.store.waveforms import waveform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +53,15 @@ class SampleReader:
         return _joined(list(self._chunks(tag_id, start, stop)))
 
     def rollup(self, tag_id: str, start: int, stop: int, step: int) -> Rollup:
-        """Return figures per bucket of `step` ns; buckets begin at whole multiples of it."""
-        parts = [Sums.of(chunk, step) for chunk in self._chunks(tag_id, start, stop)]
-        return Sums.joined(parts or [Sums.of(_joined([]), step)]).rollup(step)
+        """Return figures per bucket of `step` ns; buckets begin at whole multiples of it.
+
+        They are of the samples where these are still kept. Before that, of the minutes or hours that were: the first
+        bucket is then told from its beginning, and one shorter than a minute not at all.
+        """
+        with self._open() as tx:
+            tag = tag_number(tx, tag_id)
+            sums = Sums.nothing() if tag is None else told(tx, tag, start, stop, step)
+        return sums.rollup(step)
 
     def observations(self, machine: str, indicator: str, start: int, stop: int) -> Evidence:
         """Return what was computed from a machine's windows."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shoptwin.domain.errors import StoreCorrupt, StoreError
 from shoptwin.store import retention
 from shoptwin.store.buffer import Buffer
-from shoptwin.store.dropped import note_dropped
+from shoptwin.store.dropped import Gone, note_dropped
 from shoptwin.store.files import StoreFile
-from shoptwin.store.retention import Dropped, Gone
+from shoptwin.store.retention import Dropped, Keep
 from shoptwin.store.sample_reader import SampleReader
 from shoptwin.store.samples_schema import MIGRATIONS
 from shoptwin.store.writer import Writer
@@ -39,26 +39,25 @@ class SampleStore:
     called.
     """
 
-    def __init__(self, path: Path, table: TagTable, *, keep: int, max_bytes: int) -> None:
+    def __init__(self, path: Path, table: TagTable, keep: Keep) -> None:
         """Use `open`."""
         self.path = path
         self.reader = SampleReader(path)
         self._keep = keep
-        self._max_bytes = max_bytes
         self._buffer = Buffer(table, BUFFER_BYTES)
         file = StoreFile(path, MIGRATIONS, incremental_vacuum=True)
         self._writer = Writer(file, companion=self._buffer, must_open=False)
 
     @classmethod
-    def open(cls, path: Path, table: TagTable, *, keep: int, max_bytes: int) -> SampleStore:
-        """Open or create the store; `keep` in ns, `max_bytes` of the file. A damaged file is set aside.
+    def open(cls, path: Path, table: TagTable, keep: Keep) -> SampleStore:
+        """Open or create the store. A damaged file is set aside.
 
         A disk that is full or read-only does not keep it from opening: see `failure`.
 
         Raises:
             StoreError: a newer program wrote the file.
         """
-        return cls(path, table, keep=keep, max_bytes=max_bytes)
+        return cls(path, table, keep)
 
     @property
     def failure(self) -> StoreError | None:
@@ -70,11 +69,10 @@ class SampleStore:
         """Where the damaged file lies that was found since the start, None where there was none."""
         return self._writer.quarantined
 
-    def configure(self, table: TagTable, *, keep: int | None = None, max_bytes: int | None = None) -> None:
+    def configure(self, table: TagTable, keep: Keep) -> None:
         """Take up a reloaded configuration."""
         self._buffer.configure(table)
-        self._keep = self._keep if keep is None else keep
-        self._max_bytes = self._max_bytes if max_bytes is None else max_bytes
+        self._keep = keep
 
     def append(self, batch: SampleBatch) -> None:
         """Take in a batch. While the disk fails the newest are kept, and what had to go is counted."""
@@ -134,40 +132,37 @@ class SampleStore:
             raise
 
     def retain(self, now: int) -> Dropped:
-        """Drop what is older than `keep` or more than fits; return what went. To be called every minute or so.
+        """Drop what is older than is to be kept or more than fits; return what went. To be called every minute or so.
 
         A failing disk ends it early: see `failure`.
         """
-        cutoff = now - self._keep
-        aged = sum(self._repeat(partial(_expire, table=table, cutoff=cutoff, now=now)) for table in retention.SAMPLES)
-        observations = self._repeat(partial(_expire, table="observations", cutoff=cutoff, now=now))
-        self._done(lambda tx: retention.expire_waveforms(tx, cutoff))
-        shed = 0
+        aged = sum((self._repeat(partial(_noted, job, "age", now)) for job in retention.aged(now, self._keep)), Gone())
+        shed = Gone()
         for _ in range(1_000):  # more than a file of any size needs
-            samples, seen, given = self._done(lambda tx: self._shed(tx, now)) or (0, 0, 0)
-            shed, observations = shed + samples, observations + seen
-            if not samples and not seen and not given:
+            gone, given = self._done(lambda tx: self._shed(tx, now)) or (Gone(), 0)
+            shed += gone
+            if not gone and not given:
                 break
-        return Dropped(aged, shed, observations)
+        return Dropped(aged, shed)
 
-    def _repeat(self, job: Callable[[sqlite3.Connection], Gone]) -> int:
-        """Do a job that takes away some rows until there are no more of them; return how much went."""
-        total = 0
-        while (gone := self._done(job)) is not None:
-            total += gone.content
-            if gone.rows < retention.AT_ONCE:
-                break
+    def _repeat(self, job: Callable[[sqlite3.Connection], Gone]) -> Gone:
+        """Do a job that takes away some rows until there are no more of them; return what went."""
+        total = Gone()
+        while gone := self._done(job):
+            total += gone
         return total
 
-    def _shed(self, tx: sqlite3.Connection, now: int) -> tuple[int, int, int]:
-        """Return how many samples and observations went, and how many bytes were given back to the disk."""
-        too_much = retention.excess(tx, self.path, self._max_bytes)
+    def _shed(self, tx: sqlite3.Connection, now: int) -> tuple[Gone, int]:
+        """Return what went, and how many bytes were given back to the disk."""
+        too_much = retention.excess(tx, self.path, self._keep.max_bytes)
         if too_much <= 0:
-            return 0, 0, 0
-        samples, observations = retention.shed(tx, too_much)
-        if samples or observations:
-            note_dropped(tx, "no room", samples, observations, now)
-        return samples, observations, retention.give_back(tx, too_much)
+            return Gone(), 0
+        gone = _noted(lambda tx: retention.shed(tx, too_much), "no room", now, tx)
+        return gone, retention.give_back(tx, too_much)
+
+    def alarmed(self, machine: str, now: int) -> None:
+        """Keep the waveforms around an alarm of a machine that was raised at `now` (ns UTC); does not wait."""
+        self._writer.submit(lambda tx: self._buffer.waveforms.alarmed(tx, machine, now), sheddable=True)
 
     def stats(self) -> dict[str, Any]:
         """Return figures for `status` and metrics: bytes on disk, samples written, waiting and lost, what is wrong."""
@@ -191,9 +186,8 @@ def _nothing(_tx: sqlite3.Connection) -> bool:
     return True
 
 
-def _expire(tx: sqlite3.Connection, table: str, cutoff: int, now: int) -> Gone:
-    gone = retention.expire(tx, table, cutoff)
-    if gone.rows:
-        samples = gone.content if table in retention.SAMPLES else 0
-        note_dropped(tx, "age", samples, gone.content - samples, now)
+def _noted(job: Callable[[sqlite3.Connection], Gone], reason: str, now: int, tx: sqlite3.Connection) -> Gone:
+    """Do a job and tell in the file what went by it."""
+    if gone := job(tx):
+        note_dropped(tx, reason, gone, now)
     return gone

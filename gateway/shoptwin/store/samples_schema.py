@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shoptwin.store import history, rollups, state_times
 from shoptwin.store.old_rows import fold_rows
 
 if TYPE_CHECKING:
@@ -63,4 +64,14 @@ def _chunks(db: Database) -> None:
     db.table("samples").drop()
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _backfill, _chunks)
+def _rollups(db: Database) -> None:
+    rollups.create(db)
+    state_times.create(db)
+    for samples in history.each_tag(db.conn):
+        rollups.add(db.conn, samples)
+    db.execute("ALTER TABLE waveforms ADD COLUMN kept INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE dropped ADD COLUMN rollups INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE dropped ADD COLUMN waveforms INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _backfill, _chunks, _rollups)

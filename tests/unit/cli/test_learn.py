@@ -13,6 +13,7 @@ from shoptwin.assess.versions import versions
 from shoptwin.domain.assessment import Observation
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.tag import TagTable
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def plant(tmp_path: Path) -> Path:
     text += 'url = "tcp://192.0.2.10"\nperiod = "1s"\n\n' + machine.format("press") + machine.format("mill")
     (tmp_path / "shoptwin.toml").write_text(text)
     (tmp_path / "state").mkdir()
-    store = SampleStore.open(tmp_path / "state" / "twin.db", TagTable(), keep=10**18, max_bytes=10**9)
+    store = SampleStore.open(tmp_path / "state" / "twin.db", TagTable(), Keep(samples=10**18, max_bytes=10**9))
     rng = np.random.default_rng(1)
     for name, n in (("press", 100), ("mill", 5), ("gone", 100)):
         store.append_observations(

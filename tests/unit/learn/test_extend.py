@@ -17,6 +17,7 @@ from shoptwin.domain.errors import ModelError
 from shoptwin.domain.machine import MachineState
 from shoptwin.domain.tag import TagTable
 from shoptwin.learn.extend import Before, read_before
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
 MINUTE = 60 * 10**9
@@ -31,7 +32,7 @@ def twin(tmp_path):
     rate = np.r_[np.repeat([50.0, 60.0] * 10, 10), np.full(100, 60.0), np.full(40, 100.0)]
     sunk = np.r_[np.zeros(200), np.linspace(0, -8, 100), np.zeros(40)]
     rows = np.column_stack([rate + sunk + rng.normal(size=340), 8 + rate / 20 + 0.1 * rng.normal(size=340), rate])
-    store = SampleStore.open(tmp_path / "twin.db", TagTable(), keep=10**18, max_bytes=10**9)
+    store = SampleStore.open(tmp_path / "twin.db", TagTable(), Keep(samples=10**18, max_bytes=10**9))
     store.append_observations(
         Observation("m", "process", BEGIN + i * MINUTE, MachineState.PRODUCING, NAMES, row.astype("f4"))
         for i, row in enumerate(rows)

@@ -23,6 +23,7 @@ from shoptwin.domain.tag import TagTable
 from shoptwin.learn.baseline import Settings, fit
 from shoptwin.learn.extend import Before
 from shoptwin.learn.files import KEPT, save
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
 
@@ -176,7 +177,7 @@ def learn(store, learned, request):
 
 def test_the_learning_process_learns_from_the_store(tmp_path, evidence, pump, pump_names):
     """`python -m shoptwin.learn` reads the daemon's store, writes what `fit` gives, and names its version."""
-    store = SampleStore.open(tmp_path / "twin.db", TagTable(), keep=10**18, max_bytes=10**9)
+    store = SampleStore.open(tmp_path / "twin.db", TagTable(), Keep(samples=10**18, max_bytes=10**9))
     rows = evidence(pump_names, pump(np.random.default_rng(2)))
     store.append_observations(
         Observation("press 3", "process", int(t), MachineState.UNKNOWN, pump_names, v)

@@ -21,13 +21,14 @@ from shoptwin.domain.machine import MachineState
 from shoptwin.domain.tag import TagTable
 from shoptwin.learn import jobs as room
 from shoptwin.learn.jobs import Job, learn, learn_all
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
 
 @pytest.fixture
 def twin(tmp_path, evidence, pump, pump_names):
     """A store with evidence of two pumps, and only a little of a third."""
-    store = SampleStore.open(tmp_path / "twin.db", TagTable(), keep=10**18, max_bytes=10**9)
+    store = SampleStore.open(tmp_path / "twin.db", TagTable(), Keep(samples=10**18, max_bytes=10**9))
     for i, n in enumerate((120, 120, 10)):
         rows = evidence(pump_names, pump(np.random.default_rng(i))[:n])
         store.append_observations(

@@ -14,6 +14,7 @@ from shoptwin.domain.message import MessageClass, OutboxMessage
 from shoptwin.domain.tag import Role, Tag, TagTable
 from shoptwin.domain.timing import DAY
 from shoptwin.store.ledger import Ledger
+from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def table() -> TagTable:
 @pytest.fixture
 def store(tmp_path: Path, table: TagTable) -> Iterator[SampleStore]:
     """An open sample store in a directory of its own."""
-    opened = SampleStore.open(tmp_path / "state" / "twin.db", table, keep=30 * DAY, max_bytes=1 << 30)
+    opened = SampleStore.open(tmp_path / "state" / "twin.db", table, Keep(samples=30 * DAY, max_bytes=1 << 30))
     yield opened
     opened.close()
 

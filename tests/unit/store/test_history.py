@@ -16,6 +16,7 @@ from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import DAY, SECOND
 from shoptwin.store import history
 from shoptwin.store.files import StoreFile
+from shoptwin.store.retention import Keep
 from shoptwin.store.sample_reader import SampleReader
 from shoptwin.store.samples import SampleStore
 
@@ -93,7 +94,7 @@ def test_a_restart_goes_on_in_the_journal(store: SampleStore, table: TagTable, f
     folding(10)
     take(store, range(6))
     store.close()
-    again = SampleStore.open(store.path, table, keep=DAY, max_bytes=1 << 30)
+    again = SampleStore.open(store.path, table, Keep(samples=DAY, max_bytes=1 << 30))
     take(again, range(6, 12))
     assert counted(again) == (2, 4, 1)
     assert again.read("press-d", *ALL).values.tolist() == [300 + second for second in range(12)]
@@ -251,7 +252,7 @@ def test_a_file_of_before_keeps_its_samples(tmp_path: Path, table: TagTable, sch
     raw.execute(f"PRAGMA user_version = {schema}")
     raw.commit()
     raw.close()
-    store = SampleStore.open(tmp_path / "twin.db", table, keep=10**18, max_bytes=1 << 30)
+    store = SampleStore.open(tmp_path / "twin.db", table, Keep(samples=10**18, max_bytes=1 << 30))
     store.append(SampleBatch.of("g", ValueKind.F8, [0], [9.0], source_time=NOW + 4, receive_time=NOW + 4))
     store.flush()
     first, second = store.read("press-a", *ALL), store.read("press-b", *ALL)
@@ -282,7 +283,7 @@ def test_a_file_of_before_keeps_what_is_wanted(
     raw.close()
     with pytest.raises(StoreError, match="older Shoptwin"):
         SampleReader(tmp_path / "twin.db").read("press-a", *ALL)
-    store = SampleStore.open(tmp_path / "twin.db", table, keep=30 * DAY, max_bytes=1 << 30)
+    store = SampleStore.open(tmp_path / "twin.db", table, Keep(samples=30 * DAY, max_bytes=1 << 30))
     store.retain(NOW + 40 * DAY)
     first, second = store.read("press-a", *ALL), store.read("press-b", *ALL)
     assert second.values.tolist() == [float(day) for day in range(10, 40)]

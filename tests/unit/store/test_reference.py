@@ -37,7 +37,8 @@ def test_each_table_and_column_is_described(ledger: Ledger, store: SampleStore, 
     raw = _open(name, ledger, store)
     tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} - _OWN
     section = PAGE.split(f"## {name}.db\n")[1].split("\n## ")[0]
-    described = dict(re.findall(r"^\| `(\w+)` \|.*?\|(.*)\|$", section, re.MULTILINE))
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|.*?\|(.*)\|$", section, re.MULTILINE)
+    described = {table: text for names, text in rows for table in re.findall(r"\w+", names)}
     assert set(described) == tables
     for table, text in described.items():
         columns = {row[1] for row in raw.execute(f"PRAGMA table_info({table})")}

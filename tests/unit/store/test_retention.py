@@ -13,6 +13,8 @@ from shoptwin.domain.machine import MachineState
 from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import DAY, HOUR
 from shoptwin.store import retention
+from shoptwin.store.dropped import Gone
+from shoptwin.store.retention import Keep
 
 if TYPE_CHECKING:
     import shutil
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import pytest
 
     from shoptwin.store.samples import SampleStore
+
 
 NOW = 1_764_000_000 * 10**9
 ALL = (-(2**63), 2**63 - 1)
@@ -61,7 +64,7 @@ def test_what_is_older_than_keep_goes(store: SampleStore, monkeypatch: pytest.Mo
         store.append(SampleBatch.of("g", ValueKind.WAVEFORM, [2], [wave], source_time=at, receive_time=at))
     store.flush()
     dropped = store.retain(NOW)
-    assert (dropped.aged, dropped.shed, dropped.observations) == (20, 0, 1)
+    assert (dropped.aged, dropped.shed) == (Gone(samples=20, observations=1, waveforms=1), Gone())
     assert store.read("press-a", *ALL).time.tolist() == [NOW - DAY, NOW]
     assert [at for at, _ in store.read_waveforms("press-c")] == [NOW]
     assert not store.retain(NOW)
@@ -74,7 +77,7 @@ def test_a_plc_with_a_wrong_clock_keeps_its_samples(store: SampleStore) -> None:
     """Age is by arrival: a PLC that lives in 1970, or in 2100, has its samples kept as long as any other."""
     _take(store, [NOW - 40 * DAY, NOW - 2 * DAY], skew=-NOW)
     _take(store, [NOW - DAY], skew=75 * 365 * DAY, tag=1)
-    assert store.retain(NOW).aged == 1
+    assert store.retain(NOW).aged.samples == 1
     assert len(store.read("press-a", *ALL)) == 1
     assert len(store.read("press-b", *ALL)) == 1
 
@@ -85,8 +88,8 @@ def test_a_box_that_did_not_know_the_time_loses_nothing(store: SampleStore) -> N
     store.fold()
     assert not store.retain(4 * HOUR)
     assert not store.retain(NOW)
-    assert store.retain(NOW + 28 * DAY + HOUR).aged == 3
-    assert store.retain(NOW + 40 * DAY).aged == 2
+    assert store.retain(NOW + 28 * DAY + HOUR).aged.samples == 3
+    assert store.retain(NOW + 40 * DAY).aged.samples == 2
 
 
 def test_the_file_keeps_within_its_bytes(store: SampleStore, folding: Callable[[int], None]) -> None:
@@ -94,10 +97,10 @@ def test_the_file_keeps_within_its_bytes(store: SampleStore, folding: Callable[[
     folding(7)
     n = _fill(store)
     before = store.stats()["bytes"]
-    store.configure(_same_tags(store), max_bytes=1_000_000)
+    store.configure(_same_tags(store), Keep(max_bytes=1_000_000))
     dropped = store.retain(NOW)
     left = _left(store)
-    assert len(left) == n - dropped.shed > n // 4
+    assert len(left) == n - dropped.shed.samples > n // 4
     assert (left == NOW + n - len(left) + np.arange(len(left))).mean() > 0.9  # the newest, but for where chunks end
     assert left[-1] == NOW + n - 1
     raw = sqlite3.connect(store.path)
@@ -117,10 +120,10 @@ def test_samples_go_before_observations(store: SampleStore) -> None:
     ]  # fmt: skip
     store.append_observations(seen)
     _take(store, [NOW + n for n in range(100)])
-    store.configure(_same_tags(store), max_bytes=200_000)
+    store.configure(_same_tags(store), Keep(max_bytes=200_000))
     dropped = store.retain(NOW)
-    assert dropped.shed == 100
-    assert 0 < dropped.observations < 4_000
+    assert dropped.shed.samples == 100
+    assert 0 < dropped.shed.observations < 4_000
     assert store.observations("press", "p", *ALL).time[-1] == NOW + 3_999
 
 
@@ -139,8 +142,8 @@ def test_samples_make_room_for_the_ledger(
     monkeypatch.setattr(retention.shutil, "disk_usage", usage)
     monkeypatch.setattr(retention, "_FLOOR", 1 << 20)
     dropped = store.retain(NOW)
-    assert dropped.shed > 0
-    assert len(_left(store)) == n - dropped.shed > 0
+    assert dropped.shed.samples > 0
+    assert len(_left(store)) == n - dropped.shed.samples > 0
 
 
 def _same_tags(store: SampleStore):

@@ -25,6 +25,7 @@ from shoptwin.domain.timing import DAY, MINUTE, SECOND
 from shoptwin.store import samples as samples_module
 from shoptwin.store.files import open_reader
 from shoptwin.store.history import stretches
+from shoptwin.store.retention import Keep
 from shoptwin.store.sample_reader import SampleReader
 from shoptwin.store.samples import SampleStore
 
@@ -60,7 +61,7 @@ _numbers = itertools.count()
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleStore]:
     """One store for all examples; each takes a tag of its own."""
     path = tmp_path_factory.mktemp("shared") / "twin.db"
-    opened = SampleStore.open(path, TagTable(), keep=30 * DAY, max_bytes=1 << 30)
+    opened = SampleStore.open(path, TagTable(), Keep(samples=30 * DAY, max_bytes=1 << 30))
     yield opened
     opened.close()
 
@@ -268,7 +269,7 @@ def test_a_tag_keeps_its_history_through_a_rename_and_a_restart(store: SampleSto
     store.append(batch(1.0))
     store.close()
     moved = TagTable([Tag("new", "new", "press", Role.OTHER), Tag("press-a", "renamed", "press", Role.OTHER)])
-    again = SampleStore.open(store.path, moved, keep=DAY, max_bytes=1 << 30)
+    again = SampleStore.open(store.path, moved, Keep(samples=DAY, max_bytes=1 << 30))
     again.append(batch([7.0, 2.0], tag=[0, 1], at=NOW + 1))
     again.flush()
     assert SampleReader(store.path).read("press-a", *ALL).values.tolist() == [1.0, 2.0]
@@ -317,7 +318,7 @@ def test_a_really_full_disk_costs_samples_and_no_more(
 ) -> None:
     """While a disk stays full the newest samples are kept in bounded memory, and the file tells what was lost."""
     monkeypatch.setattr(samples_module, "BUFFER_BYTES", 40 * 1_000)
-    store = SampleStore.open(small_disk / "twin.db", table, keep=30 * DAY, max_bytes=1 << 30)
+    store = SampleStore.open(small_disk / "twin.db", table, Keep(samples=30 * DAY, max_bytes=1 << 30))
     store.append(batch(0.0))
     store.flush()
     ballast = small_disk / "ballast"
@@ -347,7 +348,7 @@ def test_a_read_only_disk_at_start_heals(small_disk: Path, table: TagTable, unti
     import subprocess  # noqa: PLC0415 - needed here alone
 
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    store = SampleStore.open(small_disk / "state" / "twin.db", table, keep=DAY, max_bytes=1 << 30)
+    store = SampleStore.open(small_disk / "state" / "twin.db", table, Keep(samples=DAY, max_bytes=1 << 30))
     assert store.failure is not None
     assert store.failure.code == "store-read-only"
     store.append(batch(1.0))
@@ -367,7 +368,7 @@ def test_a_damaged_file_is_set_aside(store: SampleStore, table: TagTable) -> Non
     content[100:9000] = b"\xa5" * 8900
     store.path.write_bytes(content)
     begun = time.monotonic()
-    again = SampleStore.open(store.path, table, keep=DAY, max_bytes=1 << 30)
+    again = SampleStore.open(store.path, table, Keep(samples=DAY, max_bytes=1 << 30))
     again.append(batch(2.0))
     again.flush()
     assert time.monotonic() - begun < 5
@@ -420,7 +421,7 @@ def test_a_newer_file_is_refused(store: SampleStore, table: TagTable) -> None:
     raw.execute("PRAGMA user_version = 42")
     raw.close()
     with pytest.raises(StoreError, match="newer Shoptwin"):
-        SampleStore.open(store.path, table, keep=DAY, max_bytes=1 << 30)
+        SampleStore.open(store.path, table, Keep(samples=DAY, max_bytes=1 << 30))
 
 
 def test_anyone_can_read_it_with_sqlite3(store: SampleStore) -> None:
