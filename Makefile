@@ -58,7 +58,7 @@ models: $(READY)  ## build the shipped models anew, to the same bytes
 
 lock: $(READY)    ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-	  --no-emit-index-url --no-emit-find-links --extra demo --extra dev pyproject.toml --output-file requirements.lock
+	  --no-emit-index-url --no-emit-find-links --extra demo --extra dev --extra parquet pyproject.toml --output-file requirements.lock
 
 clean:           ## remove what was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -77,6 +77,22 @@ def usual_state(config_path: Path) -> Path | None:
     return SYSTEM_STATE if config_path.absolute() == SYSTEM_CONFIG and SYSTEM_STATE.is_dir() else None
 
 
+def known_state(config_path: Path, state_dir: Path | None) -> Path:
+    """Return the state directory of a gateway, for a command that reads what is in it.
+
+    Raises:
+        ConfigError: it is in the configuration, which cannot be used.
+    """
+    from shoptwin import config  # noqa: PLC0415 - as above
+    from shoptwin.acquire.registry import plugins  # noqa: PLC0415
+
+    if state_dir is not None:
+        return state_dir
+    if not config_path.exists():
+        raise click.UsageError(f"there is no {config_path}: give --config, or --state-dir DIR where twin.db lies")
+    return config.load(config_path, plugins(), state_dir=usual_state(config_path), secrets=False).store.directory
+
+
 def as_given(ctx: click.Context) -> list[str]:
     """Return --config and --state-dir as they were typed: what a command that is printed needs too."""
     return [

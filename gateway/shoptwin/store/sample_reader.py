@@ -6,7 +6,7 @@ import json
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from shoptwin.domain.quality import StatusCode, is_bad
 from shoptwin.store.codec import DamagedError
 from shoptwin.store.files import open_reader, translate
 from shoptwin.store.history import stretches, tag_number
+from shoptwin.store.recorded import Recorded
 from shoptwin.store.resolution import told
 from shoptwin.store.series import Evidence, Rollup, Series
 from shoptwin.store.sums import Sums
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shoptwin.domain.batch import Waveform
-    from shoptwin.store.recorded import Recorded
+
+
+class KnownTag(NamedTuple):
+    """A tag that has ever been configured."""
+
+    id: str
+    machine: str
+    name: str
+    role: str
+    unit: str
+
 
 _OBSERVED = "FROM observations WHERE machine = ? AND indicator = ? AND time >= ? AND time < ?"
 _OBSERVED_AT_ONCE = 5_000
@@ -99,6 +110,22 @@ class SampleReader:
                 (tag_id, limit),
             ).fetchall()
         return [(row[0], waveform(*row[1:])) for row in reversed(rows)]
+
+    def tags(self) -> list[KnownTag]:
+        """Return all tags that the file has ever known, by machine and name."""
+        with self._open() as tx:
+            rows = tx.execute("SELECT id, machine, name, role, unit FROM tags ORDER BY machine, name, id")
+            return [KnownTag(*(text or "" for text in row)) for row in rows]
+
+    def recorded(self, tag_id: str, start: int, stop: int) -> Iterator[Recorded]:
+        """Yield a tag's samples with all that is known of them, some of one kind at a time.
+
+        Between two parts the order is that of time; within one too, but for a tag whose kind changes.
+        """
+        for parts in self._stretches(tag_id, start, stop, arrival=True):
+            for kind in dict.fromkeys(part.kind for part in parts):
+                whole = Recorded.joined([part for part in parts if part.kind is kind])
+                yield whole.where(np.argsort(whole.time, kind="stable"))
 
     def times(self, tag_id: str, start: int, stop: int) -> NDArray[np.int64]:
         """Return source, server (0: none) and receive time of the samples that `read` returns: int64 [n, 3]."""
