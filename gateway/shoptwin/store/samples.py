@@ -69,10 +69,10 @@ class SampleStore:
         """Where the damaged file lies that was found since the start, None where there was none."""
         return self._writer.quarantined
 
-    def configure(self, table: TagTable, keep: Keep) -> None:
-        """Take up a reloaded configuration."""
+    def configure(self, table: TagTable, keep: Keep | None = None) -> None:
+        """Take up a reloaded configuration; without `keep` that stays as it was."""
         self._buffer.configure(table)
-        self._keep = keep
+        self._keep = keep or self._keep
 
     def append(self, batch: SampleBatch) -> None:
         """Take in a batch. While the disk fails the newest are kept, and what had to go is counted."""
