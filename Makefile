@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: help install demo test test-all faults check format bench soak trial models lock clean
+.PHONY: help install demo test test-all faults power-cuts check format bench soak trial models lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -32,6 +32,9 @@ test-all: $(READY) ## the slow ones too
 
 faults: $(READY)  ## 10,000 seeded faults of Modbus, 1,000 of OPC UA; ARGS="--fault tcp/reply/late/7", "--round poll/none/cut/4" repeats one
 	$(BIN)/python -m pytest -m "slow or not slow" tests/system/modbus tests/system/opcua $(ARGS)
+
+power-cuts: $(READY) ## the power goes at each step of a busy while, in each way that a disk may forget: half an hour
+	$(BIN)/python -m pytest -m "slow or not slow" tests/system/powercut $(ARGS)
 
 check: $(READY)   ## lint, types, import rules, docs
 	$(BIN)/ruff check .
