@@ -19,6 +19,7 @@ from shoptwin.assess.blocks import Rhythm
 from shoptwin.assess.session import Session, errors
 from shoptwin.assess.shelf import check_hash, check_shapes
 from shoptwin.domain.errors import ModelRejected
+from shoptwin.store.files import sync
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,23 +114,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     for made in reversed(missing):
-        _sync(made.parent)
+        sync(made.parent)
     beside = path.with_name(f".{path.name}.new")
     with beside.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Put the names in a folder on the disk."""
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(path.parent)
 
 
 def load(learned: Path, machine: str, indicator: str, version: str) -> Learned:

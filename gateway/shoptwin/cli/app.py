@@ -13,7 +13,7 @@ COMMANDS = {
     "check": "check", "run": "run", "status": "status", "alarms": "alarms", "ack": "alarms", "mark": "marks",
     "thresholds": "marks", "maintenance": "machines", "sensor-replaced": "machines", "learned": "learned",
     "relearn": "learned", "rollback": "learned", "learn": "learn", "reload": "run", "history": "history",
-    "export": "export",
+    "export": "export", "backup": "backup", "restore": "backup",
     "discover": "discover", "browse": "browse", "scan": "scan", "peek": "peek", "profiles": "profiles",
     "trust": "trust", "replay": "replay", "simulate": "simulate", "schema": "schema",
 }  # fmt: skip

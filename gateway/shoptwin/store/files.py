@@ -183,6 +183,15 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str, order: s
         new.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608 - as above
 
 
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """Return a read-only connection to a store's file, which any one thread may use.
 

@@ -9,7 +9,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from shoptwin.cli.app import cli
 from shoptwin.domain.message import MessageClass, OutboxMessage
 from shoptwin.domain.tag import Role, Tag, TagTable
 from shoptwin.domain.timing import DAY
@@ -20,6 +22,8 @@ from shoptwin.store.samples import SampleStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from click.testing import Result
 
 
 @pytest.fixture
@@ -91,3 +95,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
     yield where
     subprocess.run(["umount", "-l", where], check=True)
+
+
+@pytest.fixture
+def shoptwin_cli() -> Callable[..., Result]:
+    """Run a command of the command line and return its result."""
+    return lambda *arguments: CliRunner().invoke(cli, arguments)
