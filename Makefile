@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: help install demo test test-all faults power-cuts check format bench soak trial models lock clean
+.PHONY: help install demo test test-all faults power-cuts kills check format bench soak trial models lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -35,6 +35,9 @@ faults: $(READY)  ## 10,000 seeded faults of Modbus, 1,000 of OPC UA; ARGS="--fa
 
 power-cuts: $(READY) ## the power goes at each step of a busy while, in each way that a disk may forget: half an hour
 	$(BIN)/python -m pytest -m "slow or not slow" tests/system/powercut $(ARGS)
+
+kills: $(READY)   ## kill -9 of daemon and broker, 500 times: half an hour
+	$(BIN)/python -m pytest -m "slow or not slow" tests/system/daemon/test_kill.py $(ARGS)
 
 check: $(READY)   ## lint, types, import rules, docs
 	$(BIN)/ruff check .

@@ -58,7 +58,7 @@ class Door:
                 **asdict(gateway.caretaker.outbox),
                 **({} if publisher is None else asdict(publisher.status())),
             },
-            "store": gateway.samples.stats(),
+            "store": gateway.samples.stats() | {"verified": gateway.caretaker.verifier.report},
             "degraded": gateway.caretaker.degraded(),
         }
 

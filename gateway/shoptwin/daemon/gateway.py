@@ -149,6 +149,7 @@ class Gateway:
                 self._start("care", self.caretaker.run())
                 self._start("retain", self.caretaker.retain())
                 self._start("tidy", self.caretaker.tidy())
+                self._start("verify", self.caretaker.verifier.run())
                 self._start("tell", self.teller.run())
                 self._start("serve", serve(Door(self), self.config.serve))
                 self._start("reload", self._reload())

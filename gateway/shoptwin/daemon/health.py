@@ -18,6 +18,7 @@ from shoptwin.alarms.gateway import (
     store_corrupt,
     store_full,
 )
+from shoptwin.daemon.verifying import Verifier
 from shoptwin.domain.device import DeviceHealth
 from shoptwin.domain.errors import ModelRejected, StoreCorrupt, StoreError
 from shoptwin.domain.timing import HOUR
@@ -52,6 +53,7 @@ class Caretaker:
         self._said: dict[str, str] = {}
         self._late: list[str] = []
         self._aside: dict[str, Path] = {}
+        self.verifier = Verifier(gateway)
 
     async def run(self) -> None:
         """Look after everything, until cancelled."""
@@ -90,6 +92,7 @@ class Caretaker:
         self._say("models", "; ".join(filter(None, [assessor.unavailable, *map(str, refused)])))
         self._say("assess", "; ".join(f"{machine} cannot be assessed: {error}" for machine, error in failed.items()))
         self._say("learning", gateway.learner.problem)
+        self._say("chunks", self.verifier.problem)
         gateway.pipeline.inform(
             store_full(stores, now),
             clock_invalid(problem is not None, now),

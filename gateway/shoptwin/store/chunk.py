@@ -93,6 +93,24 @@ def unfold(chunk: Chunk, timeline: bytes, *, arrival: bool = True) -> Recorded:
     return Recorded(kind, np.full(n, chunk.tag, np.int64), time, given, received, status, read, chunk.past)
 
 
+def sound_chunk(tag: int, kind: int, samples: int, past: int, data: bytes) -> bool:
+    """Tell whether a row of `chunks` is what was written."""
+    try:
+        _unsealed(data, _ABOUT.pack(tag, kind, samples, bool(past)))
+    except (DamagedError, struct.error):
+        return False
+    return True
+
+
+def sound_timeline(data: bytes) -> bool:
+    """Tell whether a row of `timelines` is what was written."""
+    try:
+        _unsealed(data)
+    except DamagedError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Samples of one tag and kind, and at which place each of them came."""

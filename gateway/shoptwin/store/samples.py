@@ -122,6 +122,10 @@ class SampleStore:
         with self._watching():
             return self.reader.read_waveforms(tag_id, limit)
 
+    def condemn(self, error: StoreCorrupt) -> None:
+        """Say that the file was found damaged: it is set aside and a new one is begun."""
+        self._writer.condemn(error)
+
     @contextmanager
     def _watching(self) -> Iterator[None]:
         """Tell the writer where a reader finds the file damaged: a new one is begun."""

@@ -7,11 +7,15 @@ import signal
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
-from shoptwin.domain.timing import iso, parse_time
+from shoptwin.domain.timing import SECOND, iso, parse_time
+from shoptwin.store.sample_reader import SampleReader
 
 MACHINES = 3
+LATEST = 1_300_000_000
+"""A sample is on the disk a second after it came, and the commit takes some more (ns)."""
 HEAD = """
 [[device]]
 name = "plc1"
@@ -148,16 +152,28 @@ def test_broker_killed_for_a_minute(slave: Any, broker: Any, subscriber: Any, da
 
 def daemon_dies(plc: Any, gateway: Any, times: int, seed: int) -> None:
     """Kill the daemon again and again at random moments around a transition, and start it again."""
-    draw, made = random.Random(seed), Crossings(plc, gateway)
-    for _ in range(times):
+    draw, made, started = random.Random(seed), Crossings(plc, gateway), time.time_ns()
+    for n in range(times):
         for _ in range(draw.randrange(1, 4)):
             made.cross(draw.randrange(MACHINES))
+        time.sleep(3.0 if n % 5 == 0 else 0.0)  # long enough for samples to be due on the disk
         # Poll, commit, send and PUBACK all lie within the next 80 ms or so: the axe falls anywhere among them.
         made.cross(draw.randrange(MACHINES), wait=0)
         time.sleep(draw.uniform(0, 0.1))
         gateway.kill()
+        kept(gateway, started, time.time_ns())
         gateway.start()
+        started = time.time_ns()
         made.settle()
+
+
+def kept(gateway: Any, started: int, killed: int) -> None:
+    """Check that `twin.db` holds each sample once, and all that was sampled until a second before the kill."""
+    series = SampleReader(gateway.state / "twin.db").read("press-0.oil_temp", started - SECOND, killed + SECOND)
+    assert len(set(series.time.tolist())) == len(series)
+    if killed - started > 2 * LATEST:
+        assert killed - int(series.time[-1]) < LATEST
+        assert np.diff(series.time).max() < LATEST, "a hole"
 
 
 def test_daemon_killed(slave: Any, broker: Any, subscriber: Any, daemon: Any) -> None:
@@ -181,3 +197,17 @@ def test_both_killed_often(slave: Any, broker: Any, subscriber: Any, daemon: Any
         mosquitto.start()
         heard.back(20)
     check(gateway, heard, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_both_killed_five_hundred_times(slave: Any, broker: Any, subscriber: Any, daemon: Any) -> None:
+    """Over 500 kills of the daemon and 50 of the broker, no transition and no sample older than a second is lost."""
+    plc, mosquitto, heard, gateway = stage(slave, broker, subscriber, daemon)
+    for seed in range(50):
+        daemon_dies(plc, gateway, 10, 1_000 + seed)
+        mosquitto.kill()
+        Crossings(plc, gateway).cross(seed % MACHINES)
+        mosquitto.start()
+        heard.back(20)
+    check(gateway, heard, 120)
