@@ -23,6 +23,8 @@ CHECK_SECONDS = 2.0
 KEPT_ASIDE = 2
 """How many damaged files are kept for whoever wants to look into them; older ones go, or they would fill the disk."""
 _SCRAPS = 1 << 16
+_PATIENT = 12
+"""Failures in a row, about a minute of them, after which a connection is given up."""
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -213,9 +215,16 @@ def is_trouble(error: sqlite3.Error) -> bool:
     return _primary(error) in _TROUBLE
 
 
-def needs_reopening(error: sqlite3.Error) -> bool:
-    """Tell whether the connection had better be made anew before the next try."""
-    return _primary(error) in _READ_ONLY | {sqlite3.SQLITE_IOERR}
+def needs_reopening(error: sqlite3.Error, failures: int) -> bool:
+    """Tell whether the connection had better be made anew before the next try; `failures` in a row were there before.
+
+    After a failed sync not at once: the transaction stands in the -wal, and who opens it anew would find it whole, and
+    do it twice. The same connection knows that it is none, and overwrites it. Only a disk that goes on failing may be
+    one that was taken away and brought back.
+    """
+    if _primary(error) == sqlite3.SQLITE_IOERR:
+        return failures >= _PATIENT
+    return _primary(error) in _READ_ONLY
 
 
 def translate(error: sqlite3.Error, path: Path) -> StoreError:

@@ -93,6 +93,8 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._condemned: StoreCorrupt | None = None
         self._renewed = False
+        self._failures = 0
+        """Turns in a row that the disk did not take."""
         try:
             self._open()
         except StoreError as error:
@@ -144,15 +146,14 @@ class Writer:
         self.quarantined = aside or self.quarantined
 
     def _run(self) -> None:
-        failures = 0
         try:
             while not (self._closing and self._idle()):
                 jobs = self._take()
-                failures = 0 if self._turn(jobs) else failures + 1
-                if failures and self._closing:
+                self._failures = 0 if self._turn(jobs) else self._failures + 1
+                if self._failures and self._closing:
                     break
-                if failures and (self._retain or not self._waiting):
-                    self._back_off(failures)
+                if self._failures and (self._retain or not self._waiting):
+                    self._back_off(self._failures)
         except BaseException as error:
             # Nobody foresaw it: tell all who wait, then let the thread's excepthook tell the world.
             self.failure = StoreError(f"The writer of {self._file.path.name} died: {error!r}")
@@ -217,7 +218,7 @@ class Writer:
                 self._companion.rolled_back()
             if not isinstance(error, sqlite3.Error) or not is_trouble(error):
                 raise
-            if needs_reopening(error):
+            if needs_reopening(error, self._failures):
                 self._drop()
             raise translate(error, self._file.path) from error
         return outcomes

@@ -4,12 +4,13 @@
  *   TAPE_DIR=/some/dir TAPE=/some/file LD_PRELOAD=./tape.so python workload.py
  *
  * A record is a line `<op> <offset> <length> <name>` and, for writes, the data: C creates, W writes, T truncates to
- * <offset>, S syncs a file or a directory (`.` is the one that is recorded), M makes a directory, U unlinks, R renames (the
- * data is the new name). The operation
- * and its record are one step for all threads. Shared memory (-shm) is not recorded: a power cut leaves nothing of it.
+ * <offset>, S syncs a file or a directory (`.` is the one that is recorded), M makes a directory, U unlinks, R renames
+ * (the data is the new name). The operation and its record are one step for all threads. Shared memory (-shm) is not recorded: a power cut leaves nothing of it.
+ * While a file <TAPE>.write or <TAPE>.sync is there, writes or syncs fail with EIO.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -25,6 +26,7 @@
 static char *names[FDS];
 static char root[PATH_MAX];
 static int tape = -1;
+static char no_write[PATH_MAX], no_sync[PATH_MAX];
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 #define REAL(name) static __typeof__(name) *real; if (!real) real = dlsym(RTLD_NEXT, #name)
@@ -32,6 +34,8 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 __attribute__((constructor)) static void begin(void) {
   const char *dir = getenv("TAPE_DIR"), *path = getenv("TAPE");
   if (!dir || !path || !realpath(dir, root)) return;
+  snprintf(no_write, sizeof no_write, "%s.write", path);
+  snprintf(no_sync, sizeof no_sync, "%s.sync", path);
   tape = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
@@ -95,8 +99,9 @@ int close(int fd) {
 }
 
 #define KNOWN(fd) ((fd) >= 0 && (fd) < FDS && (fd) != tape && names[fd])
-#define STEP(type, call, note)                                      \
+#define STEP(type, trouble, call, note)                             \
   if (!KNOWN(fd)) return call;                                      \
+  if (!access(trouble, F_OK)) { errno = EIO; return -1; }           \
   pthread_mutex_lock(&turn);                                        \
   type done = call;                                                 \
   if (done >= 0) note;                                              \
@@ -105,14 +110,14 @@ int close(int fd) {
 
 ssize_t write(int fd, const void *data, size_t n) {
   REAL(write);
-  STEP(ssize_t, real(fd, data, n), put('W', lseek(fd, 0, SEEK_CUR) - done, names[fd], data, (size_t)done));
+  STEP(ssize_t, no_write, real(fd, data, n), put('W', lseek(fd, 0, SEEK_CUR) - done, names[fd], data, (size_t)done));
 }
-ssize_t pwrite(int fd, const void *data, size_t n, off_t at) { REAL(pwrite); STEP(ssize_t, real(fd, data, n, at), put('W', at, names[fd], data, (size_t)done)); }
-ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) { REAL(pwrite64); STEP(ssize_t, real(fd, data, n, at), put('W', at, names[fd], data, (size_t)done)); }
-int ftruncate(int fd, off_t n) { REAL(ftruncate); STEP(int, real(fd, n), put('T', n, names[fd], NULL, 0)); }
-int ftruncate64(int fd, off64_t n) { REAL(ftruncate64); STEP(int, real(fd, n), put('T', n, names[fd], NULL, 0)); }
-int fsync(int fd) { REAL(fsync); STEP(int, real(fd), put('S', 0, names[fd], NULL, 0)); }
-int fdatasync(int fd) { REAL(fdatasync); STEP(int, real(fd), put('S', 0, names[fd], NULL, 0)); }
+ssize_t pwrite(int fd, const void *data, size_t n, off_t at) { REAL(pwrite); STEP(ssize_t, no_write, real(fd, data, n, at), put('W', at, names[fd], data, (size_t)done)); }
+ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) { REAL(pwrite64); STEP(ssize_t, no_write, real(fd, data, n, at), put('W', at, names[fd], data, (size_t)done)); }
+int ftruncate(int fd, off_t n) { REAL(ftruncate); STEP(int, no_write, real(fd, n), put('T', n, names[fd], NULL, 0)); }
+int ftruncate64(int fd, off64_t n) { REAL(ftruncate64); STEP(int, no_write, real(fd, n), put('T', n, names[fd], NULL, 0)); }
+int fsync(int fd) { REAL(fsync); STEP(int, no_sync, real(fd), put('S', 0, names[fd], NULL, 0)); }
+int fdatasync(int fd) { REAL(fdatasync); STEP(int, no_sync, real(fd), put('S', 0, names[fd], NULL, 0)); }
 
 int mkdir(const char *path, mode_t mode) {
   REAL(mkdir);

@@ -67,17 +67,17 @@ def main(directory: Path) -> None:
 
 
 def alarm(ledger: Ledger, n: int) -> None:
-    """Raise an alarm for the nth time, with the message that tells of it; return once that is durable."""
+    """Raise an alarm for the nth time; return once that is durable."""
+    ledger.writer.submit(lambda tx: raised(tx, n)).result()
+
+
+def raised(tx: sqlite3.Connection, n: int) -> None:
+    """Write that an alarm was raised for the nth time, and the message that tells of it."""
     definition = AlarmDef("temp.hi", "press", "hi", Priority.HIGH, tag="press-t0")
     state = AlarmState(ALARM, Annunciation.UNACKNOWLEDGED, raised_at=NOW + n * SECOND, occurrence=str(n))
-    message = OutboxMessage(str(n), "a/b", MessageClass.ALARM, "press", b"x" * 800, 1, False, NOW + n)
-
-    def job(tx: sqlite3.Connection) -> None:
-        save_alarms(tx, [state])
-        log_event(tx, AlarmEvent(EventKind.RAISED, definition, state, NOW + n * SECOND))
-        add_message(tx, message)
-
-    ledger.writer.submit(job).result()
+    save_alarms(tx, [state])
+    log_event(tx, AlarmEvent(EventKind.RAISED, definition, state, NOW + n * SECOND))
+    add_message(tx, OutboxMessage(str(n), "a/b", MessageClass.ALARM, "press", b"x" * 800, 1, False, NOW + n))
 
 
 def some_sent(tx: sqlite3.Connection) -> int:
@@ -92,7 +92,7 @@ def values(n: int) -> NDArray[np.float32]:
     return np.random.default_rng(n).normal(size=TAGS).astype(np.float32)
 
 
-def second(store: SampleStore, n: int) -> None:
+def second(store: SampleStore, n: int, wait: float = 30) -> None:
     """Take in what a second brings; return once that is durable."""
     at = NOW + n * SECOND
     store.append(SampleBatch.of("g", ValueKind.F4, np.arange(TAGS), values(n), source_time=at, receive_time=at))
@@ -100,7 +100,7 @@ def second(store: SampleStore, n: int) -> None:
     if n % 7 == 0:
         wave = Waveform(np.arange(2048, dtype=np.int16), 1000.0)
         store.append(SampleBatch.of("w", ValueKind.WAVEFORM, [0], [wave], source_time=at, receive_time=at))
-    if not store.flush(30):
+    if not store.flush(wait):
         raise RuntimeError(str(store.failure))
 
 
