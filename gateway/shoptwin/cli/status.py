@@ -75,11 +75,20 @@ def _named(tag: dict[str, Any]) -> Any:  # noqa: ANN401 - a value of any tag
     return f"{tag['value']} {tag['text']}" if tag.get("text") else tag["value"]
 
 
+def _clock(clock: dict[str, Any]) -> str:
+    """Return what is to be said of the box's clock; nothing where it is set and kept, or nobody knows."""
+    if clock.get("set") is False:
+        return "not set since the box started: times are provisional"
+    return "nothing keeps it (no NTP): it drifts" if clock.get("synchronised") is False else ""
+
+
 def _head(found: dict[str, Any], zone: PlantTime) -> None:
     now = zone.day(found["now"])
     click.echo(f"{found['site']}/{found['gateway']}: shoptwin {found['version']}, up {found['uptime']}, {now}")
     if (rate := found.get("clock_rate", 1)) != 1:
         click.echo(f"clock     plant clock {rate:g} times real time")
+    elif words := _clock(found.get("clock", {})):
+        click.echo(f"clock     {words}")
     standing = {priority: count for priority, count in found["alarms"].items() if count}
     told = ", ".join(f"{count} {priority}" for priority, count in standing.items())
     click.echo(f"alarms    {told or 'none'}")

@@ -50,6 +50,7 @@ class Door:
             "timezone": gateway.config.gateway.timezone,
             "now": iso(now),
             "clock_rate": gateway.clock.rate,
+            "clock": told.clock(gateway.clock),
             "uptime": format_duration(now - gateway.started),
             "devices": [task.report() for task in gateway.devices.values()],
             "machines": [self._machine(machine, now, alarms[machine.name]) for machine in gateway.config.machines],

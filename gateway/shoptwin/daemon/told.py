@@ -11,12 +11,14 @@ from shoptwin.assess.regimes import described
 from shoptwin.domain import quality
 from shoptwin.domain.assessment import Verdict
 from shoptwin.domain.timing import SECOND, iso
+from shoptwin.runtime.ntp import discipline
 
 if TYPE_CHECKING:
     from shoptwin.domain.alarm import AlarmDef, AlarmState
     from shoptwin.domain.assessment import Assessment, Remaining
     from shoptwin.domain.feedback import AlarmMark, ThresholdMove
     from shoptwin.domain.machine import Machine
+    from shoptwin.runtime.clock import Clock
     from shoptwin.store.feedback import Occurrence
     from shoptwin.store.samples import SampleStore
 
@@ -34,6 +36,15 @@ def history(samples: SampleStore, tag: str, start: int, stop: int, resolution: i
         "value": numbers(series.values),
         "quality": [names[code] for code in series.status.tolist()],
     }
+
+
+def clock(kept: Clock) -> dict[str, Any]:
+    """Return whether the time was set, and what keeps the box's clock; null where the system does not tell."""
+    how = discipline()
+    return {
+        "set": kept.trusted, "synchronised": how and how.synchronised,
+        "error_s": how.error if how and how.synchronised else None,
+    }  # fmt: skip
 
 
 def alarm(definition: AlarmDef, state: AlarmState) -> dict[str, Any]:

@@ -9,7 +9,7 @@ class Control(Protocol):
     """The daemon, as seen from its doors. Methods raise ShoptwinError, whose code decides the HTTP status.
 
     `status()` has `version`, `site`, `gateway`, `started`, `timezone`, `now`, `clock_rate`,
-    `devices` (each as `acquire` reports it), `machines`,
+    `clock` (`set`, `synchronised`, `error_s`), `devices` (each as `acquire` reports it), `machines`,
     `alarms` (how many stand, by priority), `outbox` (`messages`, and `connected` where there is a broker), `store` and
     `degraded` (what does not work, in words).
     """

@@ -139,6 +139,7 @@ class Buffer:
 
     def committed(self) -> None:
         """Forget what was written."""
+        self._journal.committed()
         with self._lock:
             for _ in range(self._writing):
                 item = self._items.popleft()

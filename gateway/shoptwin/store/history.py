@@ -13,6 +13,7 @@ from shoptwin.store import journal, rollups
 from shoptwin.store.chunk import Chunk, Fold, fold, unfold
 from shoptwin.store.codec import DamagedError
 from shoptwin.store.dropped import Gone, note_dropped
+from shoptwin.store.provisional import Provisional, is_set, moved
 from shoptwin.store.recorded import KINDS, Recorded
 from shoptwin.store.state_times import StateTimes
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SECONDS = 600
 """Seconds of the journal that are folded at once …"""
+UNSET = 3600
+"""… or so many, while the box does not know the time: what is in the journal can be put right once it does …"""
 SAMPLES = 600_000
 """… or so many samples: a chunk of a few seconds would cost more than it saves."""
 AT_ONCE = 150_000
@@ -50,6 +53,11 @@ class Journal:
     def __init__(self) -> None:
         self._seconds, self._samples, self._first, self._counted = 0, 0, 0, False
         self._states = StateTimes()
+        self._clock = Provisional()
+
+    def committed(self) -> None:
+        """Take what was added for durable."""
+        self._clock.committed()
 
     def forget(self) -> None:
         """Count anew: a transaction was rolled back, or the file may be another one."""
@@ -59,16 +67,21 @@ class Journal:
     def add(self, tx: sqlite3.Connection, recorded: Sequence[Recorded]) -> None:
         """Write what came in a second, if anything did; fold what came before, when there is enough of it."""
         parts = [part for part in recorded if len(part)]
+        if by := self._clock.set_by():
+            self._clock.put_right(tx, by)
+            parts, self._counted = [moved(part, by) for part in parts], False
         if not parts:
             return
         if not self._counted:
             self._seconds, self._samples, self._first = tx.execute(_WAITS).fetchone()
             self._counted = True
         arrived, samples = max(int(part.received.max()) for part in parts), sum(map(len, parts))
-        long = abs(arrived - self._first) >= SECONDS * SECOND
-        if self._seconds and (long or self._seconds >= SECONDS or self._samples >= SAMPLES):
+        most = SECONDS if is_set(arrived) else UNSET
+        long = abs(arrived - self._first) >= most * SECOND
+        if self._seconds and (long or self._seconds >= most or self._samples >= SAMPLES):
             self.fold(tx)
-        tx.execute(_SECOND, (arrived, samples, journal.encode(parts)))
+        number = tx.execute(_SECOND, (arrived, samples, journal.encode(parts))).lastrowid
+        self._clock.first = self._clock.first or number
         self._first = self._first if self._seconds else arrived
         self._seconds, self._samples = self._seconds + 1, self._samples + samples
 
@@ -82,6 +95,7 @@ class Journal:
             self._states.add(tx, came)
             insert(tx, fold(_handed_over(came)))
         tx.execute("DELETE FROM journal")
+        self._clock.first = None
         self._seconds, self._samples, self._counted = 0, 0, True
 
 
