@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from shoptwin.domain.errors import ConfigError, ShoptwinError, StoreError
 from shoptwin.domain.text import sound
+from shoptwin.store.resolution import step_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,12 +89,13 @@ class MachineQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which tag, from when to when (ns UTC), in steps of how many ns; 0 for the samples themselves."""
+    """Which tag, from when to when (ns UTC), in steps of how many ns or in at most how many; else the samples."""
 
     tag: Name
     start: Annotated[int, msgspec.Meta(ge=0)]
     stop: Annotated[int, msgspec.Meta(ge=0)]
     resolution: Annotated[int, msgspec.Meta(ge=0)] = 0
+    points: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class AlarmsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,11 +177,12 @@ class Routes:
         return await self._control.reload()
 
     async def history(self, request: Request) -> object:
-        """GET /v1/history?tag=&start=&stop=&resolution=."""
+        """GET /v1/history?tag=&start=&stop=&resolution=&points=."""
         query = _query(request, HistoryQuery)
         if query.start >= query.stop:
             raise ShoptwinError("The history ends before it begins", "Give --until after --since", code="bad-request")
-        return await self._control.history(query.tag, query.start, query.stop, query.resolution)
+        step = query.resolution or (step_for(query.stop - query.start, query.points) if query.points else 0)
+        return {**await self._control.history(query.tag, query.start, query.stop, step), "step": step}
 
 
 def application(control: Control) -> Starlette:

@@ -151,6 +151,7 @@ def test_maintenance(shoptwin: Any, daemon: Any) -> None:
         (["--since", "1h"], (NOW_NS - 3600 * 10**9, NOW_NS + 1, 0)),
         (["--since", "1h", "--until", "30m", "--step", "1m"],
          (NOW_NS - 3600 * 10**9, NOW_NS - 1800 * 10**9, 60 * 10**9)),
+        (["--since", "1h", "--points", "100"], (NOW_NS - 3600 * 10**9, NOW_NS + 1, 60 * 10**9)),
         (["--since", "2026-11-22T05:00:00Z"], (NOW_NS - 3600 * 10**9, NOW_NS + 1, 0)),
         (["--since", "2026-11-22T05:00:00Z", "--until", "2026-11-22T06:30:00+01:00"],
          (NOW_NS - 3600 * 10**9, NOW_NS - 1800 * 10**9, 0)),

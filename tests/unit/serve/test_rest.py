@@ -27,7 +27,15 @@ async def test_history_has_no_value_where_there_is_none(serving: Any) -> None:
     async with serving() as client:
         start = 1_700_000_000_123_456_789
         found = await asyncio.to_thread(client.get, "/v1/history", tag="m.temp", start=start, stop=start + 1)
-        assert found == {"tag": "m.temp", "time": [start, start + 1], "values": [1.5, None], "resolution": 0}
+        assert found == {"tag": "m.temp", "time": [start, start + 1], "values": [1.5, None], "resolution": 0, "step": 0}
+
+
+async def test_history_in_so_many_points(serving: Any) -> None:
+    """Asked for at most so many points, the daemon is asked for a step that people would take, and says which."""
+    async with serving() as client:
+        stop = 24 * 3600 * 10**9
+        found = await asyncio.to_thread(client.get, "/v1/history", tag="m.temp", start=0, stop=stop, points=1000)
+        assert found["step"] == found["resolution"] == 120 * 10**9
 
 
 async def test_actions_say_who(serving: Any, control: Any) -> None:
