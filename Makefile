@@ -53,7 +53,7 @@ format: $(READY)  ## put the code into its form
 bench: $(READY)   ## the numbers, as ratios against named baselines: a table, and build/bench.json
 	$(BIN)/python benchmarks $(ARGS)
 
-soak: $(READY)    ## the long ones: 10,000 tags for ten minutes, flapping devices for an hour; build/soak.json
+soak: $(READY)    ## the long ones: 10,000 tags for ten minutes, flapping devices for an hour, 20 minutes of endurance; build/soak.json
 	$(BIN)/python benchmarks --soak $(ARGS)
 
 trial: $(READY)   ## 1,200 machine-months of faults on the practice plant; ARGS="--seeds 2 --misses" for a short one

@@ -25,17 +25,20 @@ TOPICS = (
     "symptoms", "alarms", "publishing", "latency", "memory", "plant",
 )  # fmt: skip
 """The modules of this folder (with _ for -), each with a function `rows(*, quick)`; in the order of a value's way."""
-SOAKS = {"fleet": 10.0, "opcua-fleet": 10.0, "flapping": 60.0}
+SOAKS = {"fleet": 10.0, "opcua-fleet": 10.0, "flapping": 60.0, "endurance": 20.0}
 """Minutes that `make soak` gives to topics with a function `soak(minutes)`."""
 
 
 def main() -> int:
     """Run what is asked for, print the table, write build/bench.json."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=TOPICS, help="run this topic alone; may be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=sorted({*TOPICS, *SOAKS}), help="run this topic alone; may be repeated"
+    )
     parser.add_argument("--quick", action="store_true", help="shorter runs: rougher numbers, about four minutes")
     parser.add_argument("--soak", action="store_true", help=f"the long runs: {', '.join(SOAKS)}")
-    parser.add_argument("--minutes", type=float, help="of each long run; else 10 of the fleets and 60 of flapping")
+    usual = ", ".join(f"{minutes:g} of {topic}" for topic, minutes in SOAKS.items())
+    parser.add_argument("--minutes", type=float, help=f"of each long run; else {usual}")
     parser.add_argument("--out", type=Path, help="where the rows are written, else build/bench.json or build/soak.json")
     arguments = parser.parse_args()
     if arguments.soak and (short := [topic for topic in arguments.only or () if topic not in SOAKS]):
