@@ -191,5 +191,7 @@ def _observed(
 ) -> Observed:
     times = [int(window.source_time[slot[t]]) for t in tags if t in slot and window.source_time[slot[t]] > 0]
     values = np.array([*row, float(STATES.index(window.state))])
-    # As the store keeps it, so that learning and judging see the same numbers.
-    return Observed(values.astype(np.float32).astype(np.float64), min(times, default=window.now), missing)
+    with np.errstate(over="ignore"):  # as the store keeps it, so that learning and judging see the same numbers
+        kept = values.astype(np.float32).astype(np.float64)
+    kept[np.isinf(kept)] = np.nan  # a garbage double beyond what a float32 holds: no mean would ever forget it
+    return Observed(kept, min(times, default=window.now), missing)

@@ -29,7 +29,7 @@ _FIGURES = ("count", "good", "minimum", "mean", "maximum", "last")
               help="Only this tag, by id or as machine.name; may be repeated. A * stands for anything.")  # fmt: skip
 @click.option("--since", type=Ago(), default=None, metavar="TIME",
               help="From when on: how long ago (1h, 7d), or a time (2026-11-22T06:00:00Z). Else all.")  # fmt: skip
-@click.option("--until", type=Ago(), default=None, metavar="TIME", help="Until when, in the same way; else now.")
+@click.option("--until", type=Ago(), default=None, metavar="TIME", help="Until when, in the same way; else the end.")
 @click.option("--step", type=Duration(), default=None, metavar="TIME",
               help="Figures (minimum, mean, maximum …) over steps of 1m, 1h, instead of the samples.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")

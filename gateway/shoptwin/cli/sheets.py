@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Columns: TypeAlias = "dict[str, Any]"
 """Of samples: time, tag, value, quality, bad, server, received; of figures: time, tag, and theirs. Times are ns UTC."""
 _TIMES = ("time", "server", "received")
+_ROW_GROUP = 200_000
+"""Rows of Parquet that are written at once: each group costs room in the file's end, and memory until then."""
 _EXACT = 2**53
 """Whole numbers beyond it are not exact as a float64: they stand as a text."""
 
@@ -93,18 +95,27 @@ def _parquet(path: Path) -> Iterator[Callable[[Columns], None]]:
             code="no-pyarrow",
         ) from error  # fmt: skip
     opened: Any = None
+    waiting: list[Any] = []
+
+    def flush() -> None:
+        nonlocal opened
+        table = pa.concat_tables(waiting).unify_dictionaries()
+        opened = opened or parquet.ParquetWriter(path, table.schema, compression="zstd")
+        opened.write_table(table)
+        waiting.clear()
+
+    def write(columns: Columns) -> None:
+        waiting.append(pa.table({name: _arrow(pa, name, column) for name, column in _typed(columns).items()}))
+        if sum(len(table) for table in waiting) >= _ROW_GROUP:
+            flush()
+
     try:
-
-        def write(columns: Columns) -> None:
-            nonlocal opened
-            table = pa.table({name: _arrow(pa, name, column) for name, column in _typed(columns).items()})
-            opened = opened or parquet.ParquetWriter(path, table.schema, compression="zstd")
-            opened.write_table(table)
-
         yield write
+        if waiting:
+            flush()
         if opened is None:
-            pa_empty = pa.table({"time": pa.array([], pa.timestamp("ns", "UTC")), "tag": pa.array([], pa.string())})
-            parquet.write_table(pa_empty, path)
+            nothing = pa.table({"time": pa.array([], pa.timestamp("ns", "UTC")), "tag": pa.array([], pa.string())})
+            parquet.write_table(nothing, path)
     finally:
         if opened is not None:
             opened.close()

@@ -159,6 +159,8 @@ def _store(table: object, problems: Problems, base: Path, state: Path) -> StoreS
         meaning.duration(getattr(form, key), ("store", key), problems, least=1) or 1
         for key in ("keep", "keep_minutes", "keep_hours")
     )
+    if hours < keep:
+        problems.add(("store", "keep_hours"), "is shorter than keep", "keep hours for as long as samples, or longer")
     largest = meaning.size(form.max_bytes, ("store", "max_bytes"), problems)
     if largest is not None and largest < 10**7:
         problems.add(("store", "max_bytes"), f"is too small ({form.max_bytes!r})", "at least 10MB")

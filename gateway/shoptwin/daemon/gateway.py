@@ -40,6 +40,7 @@ from shoptwin.runtime.supervise import Progress, supervise
 from shoptwin.serve.server import serve
 from shoptwin.store.feedback import load_moves
 from shoptwin.store.ledger import Ledger, load_alarms, load_maintenance, next_sequence
+from shoptwin.store.mark import check_whole
 from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 from shoptwin.twin.summary import Summaries
@@ -89,6 +90,7 @@ class Gateway:
     # What there is.
 
     def _open_stores(self) -> None:
+        check_whole(self.directory)
         self.ledger = Ledger.open(self.directory / "ledger.db")
         self._memories = LedgerMemories(self.ledger)
         self.samples = SampleStore.open(self.directory / "twin.db", self.table, Keep.of(self.config.store))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +54,16 @@ class Verifier:
         damaged = sum(each["damaged"] for each in self.report.values())
         self.problem = f"twin.db: {damaged} chunks are damaged; asking for their time fails" if damaged else ""
 
-    async def _look(self, path: Path, condemn: Callable[[StoreCorrupt], None]) -> None:
+    async def _look(self, path: Path, condemn: Callable[[StoreCorrupt, int], None]) -> None:
         ends = threading.Event()
+        self.report.pop(path.name, None)
         try:
+            inode = os.stat(path).st_ino  # noqa: PTH116 - one call, of a file that is open
             found = await asyncio.to_thread(verify, path, ends.is_set)
         except StoreCorrupt as error:
             log.exception("damage was found", file=path.name, reason=str(error))
-            condemn(error)
-        except StoreError as error:  # the writer meets it too, and tells of it
+            condemn(error, inode)
+        except (StoreError, OSError) as error:  # the writer meets it too, and tells of it
             log.warning("not verified", file=path.name, reason=str(error))
         else:
             self.report[path.name] = {"at": iso(self._gateway.clock.now()), "damaged": found.damaged}

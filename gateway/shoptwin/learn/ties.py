@@ -58,13 +58,14 @@ class Ties:
         held = np.empty((len(off), 2, len(together)))
         for f in np.unique(fold):
             rows = off[fold == f]
-            held[fold == f] = np.stack([rows @ _partial(off[fold != f]), rows / off[fold != f].std(0)], axis=1)
+            held[fold == f] = np.stack([rows @ _partial(off[fold != f]), rows / _spread(off[fold != f])], axis=1)
         mean = st.settled_ewma((held**2).reshape(len(off), -1), np.array([scale])).reshape(held.shape)
         told = np.log(np.maximum(_ratio(mean.swapaxes(0, 1)), 1e-9))
         k = z.shape[1]
         moves, apart, limit = np.ones(k), np.zeros((k, k)), np.full(k, np.inf)
-        moves[together], apart[np.ix_(together, together)] = off.std(0), _partial(off)
-        limit[together] = [np.exp(min(st.unseen(column, fold, tail), 300.0) / 2) for column in told.T]
+        moves[together], apart[np.ix_(together, together)] = _spread(off), _partial(off)
+        limits = np.array([np.exp(min(st.unseen(column, fold, tail), 300.0) / 2) for column in told.T])
+        limit[together] = np.where(np.isfinite(limits), limits, np.inf)
         return cls(moves, apart, scale, limit)
 
     @property
@@ -74,7 +75,7 @@ class Ties:
 
     @property
     def _most(self) -> Array:
-        """The most that one row counts, [k]."""
+        """The most that one row counts, [k]; beyond it a row says no more, of either of the two."""
         most: Array = self.limit**2 * self.scale / ROWS_THAT_TELL
         return most
 
@@ -84,17 +85,15 @@ class Ties:
 
     def step(self, off: Array, before: Array, *, complete: bool) -> tuple[Array, Array]:
         """Return the mean squares [2, k] after a row `off` [k] its slowest means, and shares of limits [k]."""
-        left = np.minimum((off @ self.apart) ** 2, self._most)
-        square = np.stack([left, (off / self.moves) ** 2])
+        square = np.minimum(np.stack([(off @ self.apart) ** 2, (off / self.moves) ** 2]), self._most)
         new = before + (square - before) / self.scale * float(complete)
         return new, np.sqrt(_ratio(new)) / self.limit * float(complete)
 
     def graph(self, g: Graph, off: str, before: str, complete: str) -> tuple[str, str]:
         """Write `step` into a graph; `complete` [1] is 1 or 0."""
         left, moved = g.op("MatMul", off, self.apart), g.op("Div", off, self.moves)
-        unexplained = g.op("Min", g.op("Mul", left, left), self._most)
-        both = [g.op("Unsqueeze", each, [0]) for each in (unexplained, g.op("Mul", moved, moved))]
-        square = g.op("Concat", *both, axis=0)
+        both = [g.op("Unsqueeze", g.op("Mul", each, each), [0]) for each in (left, moved)]
+        square = g.op("Min", g.op("Concat", *both, axis=0), self._most)
         gain = g.op("Div", complete, np.array([self.scale]))
         new = g.op("Add", before, g.op("Mul", g.op("Sub", square, before), gain))
         first, second = (g.op("Squeeze", g.op("Slice", new, [i], [i + 1]), [0]) for i in (0, 1))
@@ -106,6 +105,12 @@ def _ratio(mean: Array) -> Array:
     """Return mean squares [2, ...] as one figure: the first over the second, where that is more than usual."""
     ratio: Array = mean[0] / np.maximum(mean[1], 1.0)
     return ratio
+
+
+def _spread(off: Array) -> Array:
+    """Return the standard deviations [q]; a column that never moves has a millionth of the widest."""
+    spread: Array = off.std(0)
+    return np.maximum(spread, max(1e-6 * float(spread.max()), 1e-300))
 
 
 def _partial(off: Array) -> Array:

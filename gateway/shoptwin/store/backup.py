@@ -6,29 +6,33 @@ in it: those never lie where a backup is kept.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import sqlite3
 import tarfile
 import tempfile
 import time
-from contextlib import closing
+import zlib
+from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoptwin.domain.errors import StoreError
 from shoptwin.domain.timing import iso
-from shoptwin.store.files import open_reader, sync, translate
+from shoptwin.store.files import corrupt, full, open_reader, sync, translate
 from shoptwin.store.ledger_schema import MIGRATIONS as LEDGER
 from shoptwin.store.ledger_schema import continue_numbers
+from shoptwin.store.mark import MARK
 from shoptwin.store.migrations import NEWER
 from shoptwin.store.samples_schema import MIGRATIONS as TWIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -36,7 +40,7 @@ CONFIG = "shoptwin.toml"
 STORES = {"ledger.db": LEDGER, "twin.db": TWIN}
 JUMP = 1_000_000
 """How far sequence numbers jump when a backup is put back: more than can have been given out since it was made."""
-_KNOWN = re.compile(r"(ledger\.db|twin\.db|shoptwin\.toml|learned/[^/]+/[^/]+)")
+_KNOWN = re.compile(r"(ledger\.db|twin\.db|shoptwin\.toml|learned(/(?!\.{1,2}(/|$))[^/\\]+){2})")
 _AT_ONCE = 1 << 20
 
 
@@ -49,7 +53,7 @@ def back_up(
     file before it is copied. The archive is there once it is whole.
 
     Raises:
-        StoreError: there is nothing to back up, or a store cannot be read.
+        StoreError: there is nothing to back up, or a store cannot be read, or is damaged.
         OSError: the archive cannot be written.
     """
     if not any((state / name).exists() for name in STORES):
@@ -60,11 +64,12 @@ def back_up(
             if (state / name).exists():
                 told(name)
                 _copy_store(state / name, copied / name)
-        for path in [*_learned(state), *([config] if config is not None and config.exists() else [])]:
-            name = CONFIG if path == config else str(path.relative_to(state))
-            told(name)
-            (copied / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copied / name)
+        # Pointers first: what they point to was there before them, and does not change.
+        for pointers in (True, False):
+            for path in _learned(state, pointers=pointers):
+                _copy(path, copied, str(path.relative_to(state)), told)
+        if config is not None and config.exists():
+            _copy(config, copied, CONFIG, told)
         return _pack(copied, archive, told)
 
 
@@ -92,17 +97,45 @@ def restore(
         for name in STORES:
             if (unpacked / name).exists():
                 _ready(unpacked / name, name)
-        aside = [_set_aside(path) for path in there]
+        _settle(unpacked, state)
+        # A power cut from here on leaves some of the old and some of the new: no daemon takes that for a whole state.
+        (state / MARK).touch()
+        sync(state)
+        aside = [_set_aside(path) for path in there if (unpacked / path.name).exists()]
+        for name in (name for name in STORES if (unpacked / name).exists()):
+            for tail in (
+                "-wal",
+                "-shm",
+            ):  # of a file that somebody took away: it would be played over the one that comes
+                (state / f"{name}{tail}").unlink(missing_ok=True)
         for path in sorted(unpacked.iterdir()):
             path.rename(state / (f"{CONFIG}.from-backup" if path.name == CONFIG else path.name))
+        sync(state)
+        (state / MARK).unlink()
         sync(state)
     return manifest, aside
 
 
-def _learned(state: Path) -> Iterator[Path]:
-    """Yield what was learned: pointers last, so that what they point to is there."""
+def _settle(unpacked: Path, state: Path) -> None:
+    """Put all that was unpacked on the disk, and into the hands of whoever owns the state directory."""
+    owner = state.stat()
+    for path in (unpacked, *unpacked.rglob("*")):
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+        sync(path)
+
+
+def _learned(state: Path, *, pointers: bool) -> list[Path]:
+    """Return the files of what was learned that are pointers (and what goes with them), or that have a version."""
     files = [path for path in (state / "learned").glob("*/*") if path.is_file() and not path.name.startswith(".")]
-    yield from sorted(files, key=lambda path: (path.suffix == ".json" and "-" not in path.name, str(path)))
+    return sorted(path for path in files if (path.suffix == ".json" and "-" not in path.name) == pointers)
+
+
+def _copy(path: Path, copied: Path, name: str, told: Callable[[str], None]) -> None:
+    told(name)
+    (copied / name).parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # an old version may go at any time
+        shutil.copyfile(path, copied / name)
 
 
 def _copy_store(path: Path, to: Path) -> None:
@@ -110,8 +143,11 @@ def _copy_store(path: Path, to: Path) -> None:
         with closing(open_reader(path)) as reader, closing(sqlite3.connect(to)) as copy:
             reader.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
+            damage = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         raise translate(error, path) from error
+    if damage != "ok":
+        raise corrupt(path, damage)
 
 
 def _pack(copied: Path, archive: Path, told: Callable[[str], None]) -> dict[str, int]:
@@ -131,6 +167,7 @@ def _pack(copied: Path, archive: Path, told: Callable[[str], None]) -> dict[str,
         with tarfile.open(beside, **how) as tar:
             for name in (MANIFEST, *names):
                 tar.add(copied / name, name)
+        beside.chmod(0o600)
         sync(beside)
         beside.replace(archive)
     finally:
@@ -155,7 +192,11 @@ def _unpack(archive: Path, into: Path, told: Callable[[str], None]) -> dict[str,
                 if member.name in wanted and member.isfile() and _KNOWN.fullmatch(member.name):
                     told(member.name)
                     _unpack_one(tar, member, into / member.name, wanted.pop(member.name)["sha256"])
-    except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise full(into) from error
+        raise _no_backup(archive, str(error)) from error
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, KeyError, TypeError) as error:
         raise _no_backup(archive, str(error)) from error
     if wanted:
         raise _no_backup(archive, f"{', '.join(wanted)} is missing in it")
@@ -176,6 +217,13 @@ def _unpack_one(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, sha25
 
 
 def _ready(path: Path, name: str) -> None:
+    try:
+        _prepare(path, name)
+    except sqlite3.Error as error:
+        raise StoreError(f"{name} in it is damaged: {error}", "Take an older backup", code="backup-damaged") from error
+
+
+def _prepare(path: Path, name: str) -> None:
     """See that a store is sound and not newer than this program; let numbers go on above all that were given out."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         made = db.execute("PRAGMA user_version").fetchone()[0]
@@ -192,7 +240,11 @@ def _ready(path: Path, name: str) -> None:
 
 
 def _set_aside(path: Path) -> Path:
-    aside = path.with_name(f"{path.name}.before-restore-{iso(time.time_ns())[:19].replace(':', '')}")
+    name = f"{path.name}.before-restore-{iso(time.time_ns())[:19].replace(':', '')}"
+    aside, again = path.with_name(name), 1
+    while aside.exists():
+        again += 1
+        aside = path.with_name(f"{name}.{again}")
     for tail in ("-wal", "-shm", ""):
         if (mine := path.with_name(path.name + tail)).exists():
             mine.rename(aside.with_name(aside.name + tail))

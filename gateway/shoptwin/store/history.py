@@ -46,6 +46,11 @@ _TOLD = (
     "LEFT JOIN timelines USING (timeline) WHERE tag = ? AND first < ? AND last >= ? ORDER BY first, chunk"
 )
 
+_BEFORE = (
+    "SELECT chunk, tag, kind, first, last, samples, arrived, past, chunks.data, timelines.data FROM chunks "
+    "LEFT JOIN timelines USING (timeline) WHERE chunk < ? ORDER BY chunk DESC LIMIT ?"
+)
+
 
 class Journal:
     """The writer's side of it. What waits in the journal is counted once and then kept in mind: to count is to read."""
@@ -54,36 +59,52 @@ class Journal:
         self._seconds, self._samples, self._first, self._counted = 0, 0, 0, False
         self._states = StateTimes()
         self._clock = Provisional()
+        self._begun = self._durable = False
+        """Whether what an earlier run of the gateway had left is folded, and that is on the disk."""
 
     def committed(self) -> None:
         """Take what was added for durable."""
         self._clock.committed()
+        self._states.committed()
+        self._durable = self._begun
 
     def forget(self) -> None:
         """Count anew: a transaction was rolled back, or the file may be another one."""
-        self._counted = False
-        self._states.forget()
+        self._counted, self._begun = False, self._durable
+        self._states.rolled_back()
 
     def add(self, tx: sqlite3.Connection, recorded: Sequence[Recorded]) -> None:
         """Write what came in a second, if anything did; fold what came before, when there is enough of it."""
         parts = [part for part in recorded if len(part)]
+        if not self._begun:
+            self._begin(tx)
         if by := self._clock.set_by():
             self._clock.put_right(tx, by)
             parts, self._counted = [moved(part, by) for part in parts], False
         if not parts:
             return
-        if not self._counted:
-            self._seconds, self._samples, self._first = tx.execute(_WAITS).fetchone()
-            self._counted = True
+        self._count(tx)
         arrived, samples = max(int(part.received.max()) for part in parts), sum(map(len, parts))
         most = SECONDS if is_set(arrived) else UNSET
         long = abs(arrived - self._first) >= most * SECOND
         if self._seconds and (long or self._seconds >= most or self._samples >= SAMPLES):
             self.fold(tx)
-        number = tx.execute(_SECOND, (arrived, samples, journal.encode(parts))).lastrowid
-        self._clock.first = self._clock.first or number
+        tx.execute(_SECOND, (arrived, samples, journal.encode(parts)))
         self._first = self._first if self._seconds else arrived
         self._seconds, self._samples = self._seconds + 1, self._samples + samples
+
+    def _count(self, tx: sqlite3.Connection) -> None:
+        if not self._counted:
+            self._seconds, self._samples, self._first = tx.execute(_WAITS).fetchone()
+            self._counted = True
+
+    def _begin(self, tx: sqlite3.Connection) -> None:
+        """Fold what an earlier run had left: of the time in between, and of its clock, nothing is known."""
+        self._count(tx)
+        if self._seconds:
+            self.fold(tx)
+        self._states.begin()
+        self._begun = True
 
     def fold(self, tx: sqlite3.Connection) -> None:
         """Make chunks of what is in the journal, of some of the tags at a time where all would be too much."""
@@ -95,7 +116,6 @@ class Journal:
             self._states.add(tx, came)
             insert(tx, fold(_handed_over(came)))
         tx.execute("DELETE FROM journal")
-        self._clock.first = None
         self._seconds, self._samples, self._counted = 0, 0, True
 
 
@@ -158,12 +178,14 @@ def stretches(
 
 
 def begins(tx: sqlite3.Connection, tag: int) -> int:
-    """Return the first source time (ns UTC) of which a tag's own samples are still there; 2**63 - 1 where none is.
+    """Return from which source time (ns UTC) on a tag's own samples are still there; 2**63 - 1 where none is.
 
-    What waits in the journal is not looked at: it is later, or is there besides.
+    It is that of the chunk that came first: retention goes by arrival, and what was told belatedly, or by a clock that
+    is years off, says nothing of what is gone. What waits in the journal is later, or is there besides.
     """
-    first = tx.execute("SELECT min(first) FROM chunks WHERE tag = ?", (tag,)).fetchone()[0]
-    return _HIGHEST if first is None else int(first)
+    sql = "SELECT first FROM chunks WHERE chunk = (SELECT min(chunk) FROM chunks WHERE tag = ?)"
+    row = tx.execute(sql, (tag,)).fetchone()
+    return _HIGHEST if row is None else int(row[0])
 
 
 def waiting(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> list[Recorded]:
@@ -171,11 +193,31 @@ def waiting(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> list[Rec
     return [span.rows for span in _waiting(tx, tag, start, stop)]
 
 
-def each_tag(tx: sqlite3.Connection) -> Iterator[list[Recorded]]:
-    """Yield the samples that are in chunks, some of a tag at a time; what is damaged is left out."""
-    for (tag,) in tx.execute("SELECT DISTINCT tag FROM chunks").fetchall():
-        for span in _folded(tx, tag, _LOWEST, _HIGHEST, arrival=False, strict=False):
-            yield [span.rows]
+def fill(tx: sqlite3.Connection, at_once: int) -> bool:
+    """Add some of the chunks of a file of before to the figures of minutes, hours and days; tell whether more are left.
+
+    What is damaged is left out.
+    """
+    row = tx.execute("SELECT before FROM unfilled").fetchone()
+    if row is None:
+        return False
+    found = tx.execute(_BEFORE, (row[0], at_once)).fetchall()
+    parts = []
+    for number, tag, kind, first, last, samples, arrived, past, data, timeline in found:
+        chunk = Chunk(tag, _kind(kind), first, last, samples, arrived, 0, data, bool(past))
+        with suppress(DamagedError):
+            parts.append(unfold(chunk, timeline, arrival=False))
+        row = (number,)
+    rollups.add(tx, parts)
+    tx.execute("DELETE FROM unfilled")
+    if found:
+        tx.execute("INSERT INTO unfilled VALUES (?)", row)
+    return bool(found)
+
+
+def filled(tx: sqlite3.Connection) -> bool:
+    """Tell whether minutes, hours and days have all that is in chunks."""
+    return tx.execute("SELECT 1 FROM unfilled").fetchone() is None
 
 
 def times_told(tx: sqlite3.Connection, spans: Mapping[int, tuple[int, int]]) -> dict[int, set[int]]:
@@ -211,8 +253,7 @@ def _folded(
     """Yield what is in chunks, by its beginning; a damaged one raises where that is `strict`, else it is left out."""
     for number, kind, first, last, samples, arrived, past, data, timeline in tx.execute(_TOLD, (tag, stop, start)):
         try:
-            known = ValueKind.WAVEFORM if kind not in range(len(KINDS)) else KINDS[kind]  # which no chunk is
-            chunk = Chunk(tag, known, first, last, samples, arrived, 0, data, bool(past))
+            chunk = Chunk(tag, _kind(kind), first, last, samples, arrived, 0, data, bool(past))
             part = unfold(chunk, timeline, arrival=arrival)
         except DamagedError:
             if strict:
@@ -220,6 +261,11 @@ def _folded(
             continue
         inside = start <= first and last < stop
         yield _Span(first, last, (0, number), part if inside else _within(part, tag, start, stop))
+
+
+def _kind(number: int) -> ValueKind:
+    """Return a kind by its number; for one that is not known that of waveforms, which no chunk is."""
+    return ValueKind.WAVEFORM if number not in range(len(KINDS)) else KINDS[number]
 
 
 def _waiting(tx: sqlite3.Connection, tag: int, start: int, stop: int) -> list[_Span]:

@@ -30,7 +30,7 @@ _OURS = HOUR
 
 
 class Provisional:
-    """Knows what the clock said when it was last looked at, and which seconds of the journal this process wrote."""
+    """Knows what the clock said when it was last looked at; what is in the journal is all of this process."""
 
     def __init__(
         self, wall: Callable[[], int] = time.time_ns, monotonic: Callable[[], int] = time.monotonic_ns
@@ -38,8 +38,6 @@ class Provisional:
         self._wall, self._monotonic = wall, monotonic
         self._before = self._now = wall() - monotonic()
         """By how much the wall clock was ahead of the monotonic one when the last write was durable, and is now."""
-        self.first: int | None = None
-        """The first second of the journal that is this process's own."""
 
     def set_by(self) -> int:
         """Return by how much (ns) the clock was set since the last write, from a time before it was set; else 0."""
@@ -51,11 +49,9 @@ class Provisional:
         self._before = self._now
 
     def put_right(self, tx: sqlite3.Connection, by: int) -> None:
-        """Move what this process wrote into the journal before the clock was set."""
-        rows = tx.execute(
-            "SELECT second, data FROM journal WHERE second >= ? AND arrived < ?", (self.first, CLOCK_SET_AFTER)
-        ).fetchall()  # fmt: skip
-        for second, data in rows if self.first is not None else ():
+        """Move what came into the journal before the clock was set."""
+        rows = tx.execute("SELECT second, data FROM journal WHERE arrived < ?", (CLOCK_SET_AFTER,)).fetchall()
+        for second, data in rows:
             try:
                 parts = [moved(part, by) for part in journal.decode(data)]
             except DamagedError:

@@ -33,7 +33,7 @@ def told(tx: sqlite3.Connection, tag: int, start: int, stop: int, step: int) -> 
         DamagedError: a chunk that is needed is damaged.
     """
     length = max((each for each in rollups.TABLES if step % each == 0), default=0)
-    if not length:
+    if not length or not history.filled(tx):
         return _sampled(tx, tag, start, stop, step)
     kept = _above(history.begins(tx, tag), length)
     begin = _above(start, length) if start >= kept else start // length * length

@@ -133,19 +133,19 @@ def excess(tx: sqlite3.Connection, path: Path, max_bytes: int) -> int:
 def shed(tx: sqlite3.Connection, too_much: int) -> Gone:
     """Delete what may go first, the oldest of it, to free about `too_much` bytes, at most AT_ONCE; return what went.
 
-    Waveforms, then samples, then minutes and hours. Observations go where nothing of these is left: they are few, and
-    learning needs them longest. Days are last.
+    Thinned waveforms, samples, the other waveforms, minutes and hours. Observations go where nothing of these is left:
+    they are few, and learning needs them longest. Days are last.
     """
     size, free = _pragma(tx, "page_count"), _pragma(tx, "freelist_count")
     page = _pragma(tx, "page_size")
     too_much -= free * page
     if too_much <= 0:
         return Gone()
-    if gone := Gone(waveforms=waveforms.shed(tx, too_much, AT_ONCE)):
-        return gone
     share = min(1.0, 1.05 * too_much / max(page, (size - free) * page))
-    oldest = (
+    oldest: tuple[Job, ...] = (
+        lambda tx: Gone(waveforms=waveforms.shed(tx, waveforms.THINNED, too_much, AT_ONCE)),
         *(partial(_oldest, table=table, share=share) for table in SAMPLES),
+        lambda tx: Gone(waveforms=waveforms.shed(tx, waveforms.BOUNDED, too_much, AT_ONCE)),
         *(partial(shed_rollups, step=step, at_once=AT_ONCE) for step in (MINUTE, HOUR)),
         partial(_oldest, table="observations", share=share), partial(shed_rollups, step=DAY, at_once=AT_ONCE),
     )  # fmt: skip

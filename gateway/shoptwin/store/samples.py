@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shoptwin.domain.errors import StoreCorrupt, StoreError
-from shoptwin.store import retention
+from shoptwin.store import history, retention
 from shoptwin.store.buffer import Buffer
 from shoptwin.store.dropped import Gone, note_dropped
 from shoptwin.store.files import StoreFile
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from shoptwin.store.series import Evidence, Rollup, Series
 
 T = TypeVar("T")
+_FILLED = 200
+"""Chunks of a file of before that are added to minutes, hours and days in one transaction."""
 BUFFER_BYTES = 16 << 20
 """What may wait in memory while the disk fails: about 400,000 samples."""
 
@@ -122,9 +124,9 @@ class SampleStore:
         with self._watching():
             return self.reader.read_waveforms(tag_id, limit)
 
-    def condemn(self, error: StoreCorrupt) -> None:
-        """Say that the file was found damaged: it is set aside and a new one is begun."""
-        self._writer.condemn(error)
+    def condemn(self, error: StoreCorrupt, inode: int | None = None) -> None:
+        """As the writer's: the file was found damaged."""
+        self._writer.condemn(error, inode)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
@@ -140,6 +142,8 @@ class SampleStore:
 
         A failing disk ends it early: see `failure`.
         """
+        while self._done(partial(history.fill, at_once=_FILLED)):
+            pass
         aged = sum((self._repeat(partial(_noted, job, "age", now)) for job in retention.aged(now, self._keep)), Gone())
         shed = Gone()
         for _ in range(1_000):  # more than a file of any size needs
@@ -166,7 +170,8 @@ class SampleStore:
 
     def alarmed(self, machine: str, now: int) -> None:
         """Keep the waveforms around an alarm of a machine that was raised at `now` (ns UTC); does not wait."""
-        self._writer.submit(lambda tx: self._buffer.waveforms.alarmed(tx, machine, now), sheddable=True)
+        self._buffer.waveforms.expect(machine, now)
+        self._writer.submit(lambda tx: self._buffer.waveforms.alarmed(tx, machine), sheddable=True)
 
     def stats(self) -> dict[str, Any]:
         """Return figures for `status` and metrics: bytes on disk, samples written, waiting and lost, what is wrong."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoptwin.store import history, rollups, state_times
+from shoptwin.store import rollups, state_times
 from shoptwin.store.old_rows import fold_rows
 
 if TYPE_CHECKING:
@@ -67,9 +67,12 @@ def _chunks(db: Database) -> None:
 def _rollups(db: Database) -> None:
     rollups.create(db)
     state_times.create(db)
-    for samples in history.each_tag(db.conn):
-        rollups.add(db.conn, samples)
+    # What is in chunks already is added a little at a time, once the file is open: that may take minutes.
+    db.table("unfilled").create({"before": int}, pk="before")
+    db.execute("INSERT INTO unfilled SELECT max(chunk) + 1 FROM chunks HAVING max(chunk) IS NOT NULL")
     db.execute("ALTER TABLE waveforms ADD COLUMN kept INTEGER NOT NULL DEFAULT 0")
+    db.table("waveforms").create_index(["tag", "kept"])  # `kept` lies behind a burst: without it that would be read
+    db.table("waveforms").create_index(["kept"])
     db.execute("ALTER TABLE dropped ADD COLUMN rollups INTEGER NOT NULL DEFAULT 0")
     db.execute("ALTER TABLE dropped ADD COLUMN waveforms INTEGER NOT NULL DEFAULT 0")
 

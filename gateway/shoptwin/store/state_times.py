@@ -1,13 +1,12 @@
 """How long a state tag told each of its states, of each minute, hour and day, as plain rows.
 
-A state lasts until the tag tells another one: until its next sample, good or Bad. Nothing is known of the time while
-the gateway was off, of a Bad value, and beyond an hour without a sample.
+A state lasts until the tag tells another one: until its next sample, Good or Bad. Nothing is known of the time while
+the gateway was off, of a Bad value, of a time that goes backwards, and beyond an hour without a sample.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from sqlite_utils import Database
 
     from shoptwin.store.recorded import Recorded
@@ -33,9 +33,14 @@ CREATE TABLE state_times (
   PRIMARY KEY (step, time, tag, state)
 ) WITHOUT ROWID"""
 _ADD = "INSERT INTO state_times VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seconds = seconds + excluded.seconds"
-Told = tuple[int, str | None]
-"""When, and which state; None where nothing is known of it."""
 Row = tuple[int, int, int, str, float]
+
+
+class Told(NamedTuple):
+    """What one tag told, in the order in which it came: when (ns UTC) and which state, None where that is not known."""
+
+    time: NDArray[np.int64]
+    state: list[str | None]
 
 
 def create(db: Database) -> None:
@@ -47,23 +52,36 @@ class StateTimes:
     """Adds what is folded; knows of each state tag what it told last, so that no seam between two folds is lost."""
 
     def __init__(self) -> None:
-        self._last: dict[int, Told] = {}
+        self._last: dict[int, tuple[int, str | None]] = {}
+        self._durable: dict[int, tuple[int, str | None]] = {}
 
-    def forget(self) -> None:
-        """Know nothing of before: another file, or a transaction that was rolled back."""
-        self._last.clear()
+    def begin(self) -> None:
+        """Claim nothing of the time before now: the gateway was off."""
+        self._last = {}
+
+    def committed(self) -> None:
+        """Take what was added for durable."""
+        self._durable = dict(self._last)
+
+    def rolled_back(self) -> None:
+        """Know what was known before."""
+        self._last = dict(self._durable)
 
     def add(self, tx: sqlite3.Connection, parts: Sequence[Recorded]) -> None:
         """Add the samples of state tags among `parts`, which are in the order in which they came."""
-        for (tag,) in tx.execute("SELECT tag FROM tags WHERE role = 'state'").fetchall():
-            mine = [part.where(part.tag == tag) for part in parts]
-            live = sorted(told for part in mine if not part.past for told in _told(part))
-            if live and tag in self._last:
-                live = [self._last[tag], *(told for told in live if told[0] > self._last[tag][0])]
-            if live:
-                self._last[tag] = live[-1]
-            late = sorted(told for part in mine if part.past for told in _told(part))
-            tx.executemany(_ADD, [row for told in (live, late) for row in _rows(tag, told)])
+        wanted = np.array([row[0] for row in tx.execute("SELECT tag FROM tags WHERE role = 'state'")], np.int64)
+        mine = [part.where(here) for part in parts if (here := np.isin(part.tag, wanted)).any()]
+        rows: list[Row] = []
+        for tag in sorted({int(tag) for part in mine for tag in part.tag}):
+            live = _told([part.where(part.tag == tag) for part in mine if not part.past])
+            if len(live.time):
+                before = self._last.get(tag)
+                self._last[tag] = int(live.time[-1]), live.state[-1]
+                if before is not None:
+                    live = Told(np.insert(live.time, 0, before[0]), [before[1], *live.state])
+            late = _told([part.where(part.tag == tag) for part in mine if part.past])
+            rows += [*_rows(tag, live), *_rows(tag, late)]
+        tx.executemany(_ADD, rows)
 
 
 def expire(tx: sqlite3.Connection, step: int, earliest: int, cutoff: int, at_once: int) -> Gone:
@@ -75,34 +93,42 @@ def expire(tx: sqlite3.Connection, step: int, earliest: int, cutoff: int, at_onc
     return Gone(rollups=tx.execute(sql, (step, earliest, cutoff - step, at_once)).rowcount)
 
 
-def _told(part: Recorded) -> Iterator[Told]:
-    known = usable(part.status)
-    for time, value, good in zip(part.time.tolist(), part.values.tolist(), known.tolist(), strict=True):
-        if _EARLIEST <= time < _LATEST:
-            yield time, _text(value) if good else None
+def _told(parts: Sequence[Recorded]) -> Told:
+    """Return what the parts of one tag tell; a time that no calendar has is none."""
+    time, state = [np.zeros(0, np.int64)], []
+    for part in parts:
+        real = (part.time >= _EARLIEST) & (part.time < _LATEST)
+        known = usable(part.status)
+        time.append(part.time[real])
+        names = zip(part.values.tolist(), known.tolist(), real.tolist(), strict=True)
+        state += [_text(value) if good else None for value, good, there in names if there]
+    return Told(np.concatenate(time), state)
 
 
-def _text(value: object) -> str | None:
+def _text(value: Any) -> str | None:  # noqa: ANN401 - whatever a device sends
     """Return a state's name: 3.0 and 3 are the same one."""
     if isinstance(value, bool) or value is None:
         return None if value is None else str(value).lower()
-    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _rows(tag: int, told: Sequence[Told]) -> Iterator[Row]:
-    """Yield the seconds of each state by bucket, of what a tag told in order of time."""
-    sums: dict[tuple[int, int, str], int] = {}
-    for (time, state), (until, _) in pairwise(told):
-        if state is not None:
-            for begin, length in _minutes(time, min(until, time + LONGEST)):
-                for step in _STEPS:
-                    key = step, begin // step * step, state
-                    sums[key] = sums.get(key, 0) + length
-    return ((step, time, tag, state, length / SECOND) for (step, time, state), length in sorted(sums.items()))
-
-
-def _minutes(time: int, until: int) -> Iterator[tuple[int, int]]:
-    """Yield a stretch of time as what of it lies in each minute: its minute, and how long."""
-    edges = np.arange(time // MINUTE + 1, -(-until // MINUTE)) * MINUTE
-    cuts = [time, *edges.tolist(), until]
-    return ((first // MINUTE * MINUTE, last - first) for first, last in pairwise(cuts))
+def _rows(tag: int, told: Told) -> Iterator[Row]:
+    """Yield the seconds of each state by bucket."""
+    if len(told.time) < 2:  # noqa: PLR2004 - a state lasts from one sample to the next
+        return
+    names = sorted({state for state in told.state if state is not None})
+    place = {name: i for i, name in enumerate(names)}
+    which = np.array([-1 if state is None else place[state] for state in told.state[:-1]])
+    begin, end = told.time[:-1], np.minimum(told.time[1:], told.time[:-1] + LONGEST)
+    lasts = (which >= 0) & (end > begin)  # not where the time goes backwards
+    begin, end, which = begin[lasts], end[lasts], which[lasts]
+    first = begin // MINUTE
+    count = (end - 1) // MINUTE - first + 1
+    of = np.repeat(np.arange(len(begin)), count)
+    minute = first[of] + np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
+    length = np.minimum(end[of], (minute + 1) * MINUTE) - np.maximum(begin[of], minute * MINUTE)
+    for step in _STEPS:
+        keys, at = np.unique(np.stack([minute // (step // MINUTE), which[of]]), axis=1, return_inverse=True)
+        seconds = np.bincount(at.ravel(), length / SECOND, minlength=keys.shape[1])
+        for bucket, state, each in zip(*keys.tolist(), seconds.tolist(), strict=True):
+            yield step, bucket * step, tag, names[state], each

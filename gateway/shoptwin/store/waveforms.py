@@ -3,7 +3,7 @@
 `kept` tells which it is: 0 one of the last RECENT of a tag; 1 the first of an hour, for two days; 2 the first of a
 day, as long as samples; 3 around an alarm of its machine (the last RECENT when it was raised, and what came within
 ten minutes after it), as long as the figures of hours, at most MOST_OF_ALARMS of a tag. Hours and days are of UTC, by
-arrival. For room they go in the order 1, 2, 0, 3.
+arrival. For room 1 and 2 go first of all; 0 and 3, of which there are only so many, after the samples.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AFTER_ALARM = 10 * MINUTE
 HOURLY = 2 * DAY
 """How long the first of each hour is kept."""
 LAST, OF_HOUR, OF_DAY, OF_ALARM = range(4)
-SHED = (OF_HOUR, OF_DAY, LAST, OF_ALARM)
+THINNED, BOUNDED = (OF_HOUR, OF_DAY), (LAST, OF_ALARM)
 _ROW = (
     "INSERT INTO waveforms (tag, time, status, server, received, rate, scale, type, samples, kept) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -45,7 +45,7 @@ UPDATE waveforms SET kept = 3 WHERE rowid IN (
   SELECT rowid FROM (
     SELECT rowid, row_number() OVER (PARTITION BY tag ORDER BY rowid DESC) AS nth FROM waveforms
     WHERE tag IN (SELECT tag FROM tags WHERE machine = ?)
-  ) WHERE nth <= ?)"""
+  ) WHERE nth <= ?) AND kept <> 3"""
 
 
 class Waveforms:
@@ -55,15 +55,18 @@ class Waveforms:
         self._arrived: dict[int, int] = {}
         """Tag -> when its last one that is in the file came."""
         self._alarmed: dict[str, int] = {}
-        """Machine -> until when what comes is around an alarm."""
+        """Machine -> when its latest alarm was raised."""
 
     def forget(self) -> None:
         """Know nothing of before: another file, or a transaction that was rolled back."""
         self._arrived.clear()
 
-    def alarmed(self, tx: sqlite3.Connection, machine: str, now: int) -> None:
-        """Keep what is there of a machine of which an alarm was raised, and what comes soon after."""
-        self._alarmed[machine] = now + AFTER_ALARM
+    def expect(self, machine: str, now: int) -> None:
+        """Keep what comes of a machine soon after an alarm of it was raised, at `now`; for any thread."""
+        self._alarmed[machine] = now
+
+    def alarmed(self, tx: sqlite3.Connection, machine: str) -> None:
+        """Keep what is there of a machine of which an alarm was raised."""
         tx.execute(_ALARMED, (machine, RECENT))
         for (tag,) in tx.execute("SELECT tag FROM tags WHERE machine = ?", (machine,)).fetchall():
             tx.execute(_BEYOND, {"tag": tag, "kept": OF_ALARM, "alike": True, "most": MOST_OF_ALARMS})
@@ -84,7 +87,7 @@ class Waveforms:
             self._arrived[tag] = tx.execute(latest, (tag,)).fetchone()[0] or -DAY
         before, self._arrived[tag] = self._arrived[tag], now
         (machine,) = tx.execute("SELECT machine FROM tags WHERE tag = ?", (tag,)).fetchone()
-        if now < self._alarmed.get(machine, 0):
+        if 0 <= now - self._alarmed.get(machine, now + 1) < AFTER_ALARM:
             return OF_ALARM
         if now // DAY != before // DAY:
             return OF_DAY
@@ -100,9 +103,9 @@ def expire(tx: sqlite3.Connection, now: int, keep: int, long: int, known: int) -
     return gone
 
 
-def shed(tx: sqlite3.Connection, too_much: int, at_once: int) -> int:
-    """Delete the first of those that may go to free about `too_much` bytes; return how many went."""
-    for kept in SHED:
+def shed(tx: sqlite3.Connection, which: tuple[int, ...], too_much: int, at_once: int) -> int:
+    """Delete the first of some kinds to free about `too_much` bytes; return how many went."""
+    for kept in which:
         sql = "SELECT rowid, length(samples) FROM waveforms WHERE kept = ? ORDER BY rowid LIMIT ?"
         going: list[tuple[int]] = []
         for rowid, size in tx.execute(sql, (kept, at_once)):

@@ -135,8 +135,14 @@ class Writer:
             self._wake.notify_all()
         self._thread.join(timeout)
 
-    def condemn(self, error: StoreCorrupt) -> None:
-        """Say that a reader found the file damaged: it is set aside and a new one is begun."""
+    def condemn(self, error: StoreCorrupt, inode: int | None = None) -> None:
+        """Say that a reader found the file damaged: it is set aside and a new one is begun.
+
+        `inode` tells which file was read: where that is another one by now, it has been set aside already.
+        """
+        with suppress(OSError):
+            if inode is not None and self._file.path.stat().st_ino != inode:
+                return
         with self._wake:
             self._condemned = error
             self._wake.notify()

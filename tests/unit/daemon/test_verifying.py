@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 @pytest.fixture
 def gateway(tmp_path: Path) -> Any:
     """A gateway with what the verifier looks at; what is condemned is noted."""
-    condemned: list[StoreCorrupt] = []
+    condemned: list[tuple[StoreCorrupt, int]] = []
+
+    def condemn(error: StoreCorrupt, inode: int) -> None:
+        condemned.append((error, inode))
+
+    for name in ("ledger.db", "twin.db"):
+        (tmp_path / name).touch()
     return SimpleNamespace(
-        ledger=SimpleNamespace(path=tmp_path / "ledger.db", writer=SimpleNamespace(condemn=condemned.append)),
-        samples=SimpleNamespace(path=tmp_path / "twin.db", condemn=condemned.append),
+        ledger=SimpleNamespace(path=tmp_path / "ledger.db", writer=SimpleNamespace(condemn=condemn)),
+        samples=SimpleNamespace(path=tmp_path / "twin.db", condemn=condemn),
         clock=SimpleNamespace(now=lambda: 1_764_000_000 * 10**9), condemned=condemned,
         progress=SimpleNamespace(expect=lambda *_: None),
     )  # fmt: skip
@@ -66,7 +72,7 @@ async def test_a_damaged_file_is_condemned(gateway: Any, monkeypatch: pytest.Mon
     finding(monkeypatch, {"ledger.db": StoreError("busy"), "twin.db": broken})
     verifier = Verifier(gateway)
     await verifier.look()
-    assert gateway.condemned == [broken]
+    assert gateway.condemned == [(broken, gateway.samples.path.stat().st_ino)]
     assert verifier.report == {}
 
 

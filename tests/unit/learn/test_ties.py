@@ -99,6 +99,29 @@ def test_single_strange_rows_break_no_tie(judged):
     assert max(out["tie"].max() for out in said) < 1
 
 
+@pytest.mark.parametrize("spike", [10.0, 1e3, 1e6])
+def test_an_outlier_does_not_hide_what_follows(judged, spike):
+    """After a row in which all tags were far off, a current that leaves its flow is found nearly as soon as ever."""
+
+    def changed(rows):
+        rows = another_pump(rows)
+        rows[0] += spike * rows.std(0)
+        return rows
+
+    _, said = judged(changed)
+    found = next(i for i, out in enumerate(said) if i > 10 and out["tie"].max() >= 1)
+    assert found < 60
+
+
+def test_a_tag_that_moved_in_one_fold_alone(evidence, pump, pump_names):
+    """A tag that stood still for four fifths of the learning part has limits that are numbers, or none."""
+    rows = pump(np.random.default_rng(1), 400)[:, :3]
+    rows[:320, 2] = rows[0, 2]
+    ties = fit(evidence(pump_names[:3], rows), PROCESS).model.ties
+    assert not np.isnan(ties.limit).any()
+    assert np.isfinite(ties.moves).all()
+
+
 def test_without_all_tags_ties_wait(judged):
     """While one of the tags is missing no tie is judged, and what was known of them stays."""
 

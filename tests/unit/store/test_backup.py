@@ -19,6 +19,7 @@ from shoptwin.domain.tag import ValueKind
 from shoptwin.domain.timing import SECOND
 from shoptwin.store.backup import JUMP, back_up, restore
 from shoptwin.store.ledger import Ledger, add_message, load_alarms, next_sequence, pending, save_alarms
+from shoptwin.store.mark import check_whole
 from shoptwin.store.retention import Keep
 from shoptwin.store.samples import SampleStore
 
@@ -205,16 +206,17 @@ def test_half_an_archive_and_no_archive(running: Path, tmp_path: Path) -> None:
             restore(tmp_path / f"bad{n}.tar.gz", tmp_path / "new", replace=False, told=quiet)
 
 
-def test_an_archive_cannot_write_elsewhere(running: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bad", ["../evil", "learned/../evil", "learned/./evil", "learned/x/../evil", "/srv/evil"])
+def test_an_archive_cannot_write_elsewhere(running: Path, tmp_path: Path, bad: str) -> None:
     """A name that leads out of the state directory is not unpacked, though the manifest names it."""
     back_up(running, None, tmp_path / "b.tar", samples=False, told=quiet)
 
     def evil(name: str, data: bytes) -> tuple[str, bytes]:
         if name == "manifest.json":
             told = json.loads(data)
-            told["files"]["../evil"] = told["files"].pop("learned/press/process.json")
+            told["files"][bad] = told["files"].pop("learned/press/process.json")
             return name, json.dumps(told).encode()
-        return ("../evil", data) if name.startswith("learned") else (name, data)
+        return (bad, data) if name.startswith("learned") else (name, data)
 
     _rewritten(tmp_path / "b.tar", tmp_path / "bad.tar", evil)
     with pytest.raises(StoreError, match="is missing in it"):
@@ -252,3 +254,68 @@ def test_the_commands(shoptwin_cli: Any, running: Path, tmp_path: Path) -> None:
     assert "--replace" in again.output
     assert again.exit_code != 0
     assert "what was there is now" in shoptwin_cli("restore", archive, "--state-dir", state, "--replace").output
+
+
+def test_what_is_left_of_a_file_that_is_gone_is_not_played_over_it(running: Path, tmp_path: Path) -> None:
+    """A -wal that stayed behind when somebody took a damaged ledger away does not reach the one that is put back."""
+    back_up(running, None, tmp_path / "b.tar", samples=True, told=quiet)
+    there = tmp_path / "new"
+    there.mkdir()
+    raw = sqlite3.connect(there / "ledger.db")
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.execute("CREATE TABLE foo (x)")
+    wal = (there / "ledger.db-wal").read_bytes()
+    raw.close()
+    (there / "ledger.db").unlink(missing_ok=True)
+    (there / "ledger.db-wal").write_bytes(wal)
+    restore(tmp_path / "b.tar", there, replace=True, told=quiet)
+    ledger = Ledger.open(there / "ledger.db")
+    reader = ledger.reader()
+    assert [state.alarm for state in load_alarms(reader)] == ["press/x"]
+    reader.close()
+    ledger.close()
+
+
+def test_a_restore_that_was_cut_off_is_no_state_to_start_from(
+    running: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off between two files, it leaves a mark that no daemon starts over, until it is repeated."""
+    back_up(running, None, tmp_path / "b.tar", samples=True, told=quiet)
+    there = tmp_path / "new"
+    restore(tmp_path / "b.tar", there, replace=False, told=quiet)
+    monkeypatch.setattr("shoptwin.store.backup._set_aside", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        restore(tmp_path / "b.tar", there, replace=True, told=quiet)
+    with pytest.raises(StoreError, match="was cut off"):
+        check_whole(there)
+    monkeypatch.undo()
+    restore(tmp_path / "b.tar", there, replace=True, told=quiet)
+    check_whole(there)
+
+
+def test_without_samples_the_old_ones_stay(running: Path, tmp_path: Path) -> None:
+    """A small backup that is put back sets aside what it brings, and leaves samples that it does not bring."""
+    back_up(running, None, tmp_path / "b.tar", samples=False, told=quiet)
+    there = tmp_path / "new"
+    there.mkdir()
+    (there / "twin.db").write_text("mine", "utf-8")
+    _, aside = restore(tmp_path / "b.tar", there, replace=True, told=quiet)
+    assert aside == []
+    assert (there / "twin.db").read_text("utf-8") == "mine"
+
+
+def test_a_damaged_store_is_no_backup(running: Path, tmp_path: Path, store: SampleStore) -> None:
+    """A store that is damaged is told when it is backed up, not on the day when the backup is needed."""
+    store.close()
+    with store.path.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096 * 2)
+    with pytest.raises(StoreError, match="is damaged"):
+        back_up(running, None, tmp_path / "b.tar", samples=True, told=quiet)
+    assert not (tmp_path / "b.tar").exists()
+
+
+def test_nobody_else_reads_an_archive(running: Path, tmp_path: Path) -> None:
+    """An archive can be read by who made it alone."""
+    back_up(running, None, tmp_path / "b.tar", samples=False, told=quiet)
+    assert (tmp_path / "b.tar").stat().st_mode & 0o777 == 0o600
