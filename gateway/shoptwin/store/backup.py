@@ -103,10 +103,7 @@ def restore(
         sync(state)
         aside = [_set_aside(path) for path in there if (unpacked / path.name).exists()]
         for name in (name for name in STORES if (unpacked / name).exists()):
-            for tail in (
-                "-wal",
-                "-shm",
-            ):  # of a file that somebody took away: it would be played over the one that comes
+            for tail in ("-wal", "-shm"):  # left of a file that is gone, they would be played over the one that comes
                 (state / f"{name}{tail}").unlink(missing_ok=True)
         for path in sorted(unpacked.iterdir()):
             path.rename(state / (f"{CONFIG}.from-backup" if path.name == CONFIG else path.name))
