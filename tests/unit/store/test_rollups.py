@@ -117,6 +117,21 @@ def by_hand(time: np.ndarray, values: np.ndarray, status: np.ndarray, step: int)
     return rows
 
 
+def test_many_samples_are_summed_some_tags_at_a_time(store: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more came than is summed at once, each tag's figures are its own, and whole."""
+    monkeypatch.setattr("shoptwin.store.rollups.AT_ONCE", 7)
+    for n in range(20):
+        at = NOW + n * SECOND
+        values = [100.0 * tag + n for tag in range(4)]
+        store.append(SampleBatch.of("g", ValueKind.F8, range(4), values, source_time=at, receive_time=at))
+        store.flush()
+    store.fold()
+    without_samples(store)
+    for tag, name in enumerate("abcd"):
+        rollup = store.rollup(f"press-{name}", *ALL, MINUTE)
+        assert (rollup.count.tolist(), rollup.mean.tolist()) == ([20], [100.0 * tag + 9.5])
+
+
 def test_hours_answer_with_samples_at_the_edges(store: SampleStore) -> None:
     """A range that begins and ends within an hour counts the samples in it, and no others."""
     time = [NOW + n * MINUTE for n in range(5 * 60)]
