@@ -119,7 +119,7 @@ def flowing(tmp_path, batches):
         judge=LimitJudge(table, machines), bad_data=BadData(table), book=AlarmBook(define(machines, ())),
         maintenance=Maintenance(table, machines), assessor=Assessor(table, machines, ModelShelf(), tmp_path),
         summaries=(), transitions=bare, heard=heard.append,
-        samples=SimpleNamespace(append=lambda *_: None, append_observations=kept.extend),
+        samples=SimpleNamespace(append=lambda *_: None, append_observations=kept.extend, alarmed=lambda *_: None),
     )  # fmt: skip
     pipeline.resume()
     for source, received, values in batches:
