@@ -52,7 +52,6 @@ class Against:
         mine = [place[name] for name in self.names]
         self.at = np.array([names.index(name) for name in self.names], np.intp)
         drivers = reference["drivers"]
-        drivers = reference["drivers"]
         self._drivers = [(names.index(n), np.array(k)) for n, k in zip(drivers, reference["knots"], strict=True)]
         self._table = np.array([numbers(row) for row in reference["levels"]])[:, mine]
         self.spread = numbers(reference["spread"])[mine]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -101,3 +102,25 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def shoptwin_cli() -> Callable[..., Result]:
     """Run a command of the command line and return its result."""
     return lambda *arguments: CliRunner().invoke(cli, arguments)
+
+
+@pytest.fixture
+def failing_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[SampleStore], list[int]]:
+    """Let the disk fail at the end of the next write to a store's journal, and never again; return what counts them."""
+
+    def fail(store: SampleStore) -> list[int]:
+        journal, calls = type(store._buffer._journal), []
+        plain = journal.add
+
+        def add(self: Any, tx: sqlite3.Connection, recorded: Any) -> None:
+            plain(self, tx, recorded)
+            calls.append(1)
+            if len(calls) == 1:
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+
+        monkeypatch.setattr(journal, "add", add)
+        return calls
+
+    return fail

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -98,22 +98,11 @@ def test_a_step_of_a_clock_that_was_set_moves_nothing(box: Box) -> None:
     }  # fmt: skip
 
 
-def test_a_commit_that_failed_is_put_right_the_next_time(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_failed_is_put_right_the_next_time(box: Box, failing_once: Any) -> None:
     """Where the write that would have moved the stamps fails, the next one moves them."""
     box.sample(1)
     box.set(NOON)
-    journal = box.store._buffer._journal
-    plain, calls = type(journal).add, []
-
-    def failing(self: object, tx: sqlite3.Connection, recorded: list[object]) -> None:
-        plain(self, tx, recorded)  # type: ignore[arg-type]
-        calls.append(1)
-        if len(calls) == 1:
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
-            raise error
-
-    monkeypatch.setattr(type(journal), "add", failing)
+    calls = failing_once(box.store)
     box.sample(2)
     while box.store.failure:
         box.store.flush()
@@ -151,3 +140,14 @@ def test_an_unset_clock_delays_folding_for_an_hour(box: Box, monkeypatch: pytest
     assert box.store.read("press-a", *ALL).time.tolist() == [NOON - (19 - n) * SECOND for n in range(20)] + [
         NOON + SECOND
     ]
+
+
+def test_the_clock_is_set_once() -> None:
+    """By how much it was set is told until a write that heeded it is durable, and not again."""
+    ahead = [0]
+    clock = Provisional(lambda: 7 * SECOND + ahead[0], lambda: 7 * SECOND)
+    assert clock.set_by() == 0
+    ahead[0] = NOON
+    assert clock.set_by() == clock.set_by() == NOON
+    clock.committed()
+    assert clock.set_by() == 0
